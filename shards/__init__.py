@@ -1,0 +1,1 @@
+"""The on-disk format: write, map, verify and order fixed-width Arrow shards (see FORMAT.md)."""

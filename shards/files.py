@@ -1,0 +1,52 @@
+"""Files that are whole or absent: temporary name, flush, rename; and their content hashes."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from blake3 import blake3
+
+TEMPORARY_SUFFIX = ".partial"
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under `path` only once it is complete and on disk.
+
+    A fixed temporary name lets the next run overwrite what a killed run left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 under `path`, whole or not at all."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` durable (no-op where folders cannot be opened)."""
+    with suppress(PermissionError):  # Windows refuses to open a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def hash_file(path: Path) -> str:
+    """Return the BLAKE3 hash of a file's content as 64 hexadecimal digits."""
+    return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()

@@ -1,0 +1,95 @@
+"""Map shards into memory and gather rows from them; nothing is copied before the gather."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import ipc
+
+from shards.errors import DataError
+from shards.format import Rows, ShardHeader, concatenate, read_header
+from shards.manifest import Manifest, read_manifest
+
+REPACK = "run `python cli.py pack` again"
+
+
+def open_shard(path: Path) -> tuple[ShardHeader, Rows]:
+    """Map one shard; the arrays are read-only views of the file.
+
+    Raises:
+        DataError: The file is missing, truncated, of another format or version.
+    """
+    try:
+        reader = ipc.open_file(pa.memory_map(str(path)))
+        header = read_header(reader.schema)
+        if reader.num_record_batches != 1:
+            raise ValueError(f"{reader.num_record_batches} record batches, not 1")
+        batch = reader.get_batch(0)
+        batch.validate()
+        columns = {name: _view(batch.column(name)) for name in batch.schema.names}
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path} is not a whole shard ({error})", REPACK) from error
+    return header, Rows(**columns)
+
+
+def _view(column: pa.Array) -> NDArray[Any]:
+    if pa.types.is_fixed_size_list(column.type):
+        width = column.type.list_size
+        # mypy: pyarrow is untyped
+        values: NDArray[Any] = column.values.to_numpy(zero_copy_only=True)
+        return values.reshape(-1, width)
+    flat: NDArray[Any] = column.to_numpy(zero_copy_only=True)
+    return flat
+
+
+class ShardFolder:
+    """All shards of one split ("train" or "validation") of a folder that `pack` made."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.folder = folder
+        self.split = split
+        self.manifest = read_shard_manifest(folder)
+        names = sorted(name for name in self.manifest.files if name.startswith(f"{split}/"))
+        opened = [open_shard(folder / name) for name in names]
+        self._shards = [rows for _, rows in opened]
+        self._ends = np.cumsum([len(rows) for rows in self._shards], dtype=np.int64)
+
+    @cached_property
+    def header(self) -> ShardHeader:
+        """Return the header that all shards of the folder share."""
+        return ShardHeader(**self.manifest.counts["header"])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def gather(self, index: NDArray[np.int64]) -> Rows:
+        """Copy the rows at `index` (N,), numbered through all shards, in the order asked for."""
+        shard_of = np.searchsorted(self._ends, index, side="right")
+        order = np.argsort(shard_of, kind="stable")
+        parts = []
+        for shard in np.unique(shard_of):
+            rows = self._shards[shard]
+            first = self._ends[shard] - len(rows)
+            parts.append(rows.take(index[shard_of == shard] - first))
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return concatenate(parts).take(back)
+
+
+def read_shard_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a folder of shards.
+
+    Raises:
+        DataError: There is none, or another stage wrote it.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None:
+        remedy = f"run `python cli.py pack --out {folder}` first"
+        raise DataError(f"no shards at {folder}", remedy)
+    if manifest.stage != "pack":
+        problem = f"{folder} was made by `{manifest.stage}`, not `pack`"
+        raise DataError(problem, "give the folder that `python cli.py pack` wrote (--shards)")
+    return manifest
