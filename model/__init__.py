@@ -1,0 +1,1 @@
+"""Networks, their heads, presets, and Hugging Face export and import."""

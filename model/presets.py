@@ -1,0 +1,146 @@
+"""Sizes and training defaults that go together, by name."""
+
+from dataclasses import dataclass
+
+from model.config import ElectraConfig, ModelConfig, SentenceOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSize:
+    """What tells the two encoders of an ELECTRA pair apart; layers are shared (one group)."""
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """An ELECTRA pair and how to train it.
+
+    Args:
+        embedding_size: Width of the embeddings that both networks share.
+        generator: Size of the generator.
+        discriminator: Size of the discriminator.
+        dropout: Dropout everywhere.
+        batch_size: Rows of one step.
+        learning_rate: Peak learning rate of AdamW.
+        warmup_fraction: Share of the steps in which the learning rate rises linearly.
+        steps: Steps of the whole run.
+        checkpoint_every: Steps between checkpoints.
+    """
+
+    embedding_size: int
+    generator: EncoderSize
+    discriminator: EncoderSize
+    dropout: float
+    batch_size: int
+    learning_rate: float
+    warmup_fraction: float
+    steps: int
+    checkpoint_every: int
+
+
+# ALECTRA-small's generator (lmtuners, experiments/pretrain/train_alectra_small.py).
+ALECTRA_GENERATOR = EncoderSize(
+    hidden_size=256, num_hidden_layers=3, num_attention_heads=1, intermediate_size=1024
+)
+
+PRESETS: dict[str, Preset] = {
+    # Sized to show learning within minutes on two CPU cores; no published counterpart.
+    "tiny": Preset(
+        embedding_size=128,
+        generator=EncoderSize(
+            hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512
+        ),
+        discriminator=EncoderSize(
+            hidden_size=128, num_hidden_layers=4, num_attention_heads=2, intermediate_size=512
+        ),
+        dropout=0.0,
+        batch_size=32,
+        learning_rate=1e-3,
+        warmup_fraction=0.1,
+        steps=500,
+        checkpoint_every=100,
+    ),
+    # ALECTRA-small's networks with ELECTRA-small's schedule (electra, configure_pretraining.py).
+    "home": Preset(
+        embedding_size=128,
+        generator=ALECTRA_GENERATOR,
+        discriminator=EncoderSize(
+            hidden_size=256, num_hidden_layers=12, num_attention_heads=4, intermediate_size=1024
+        ),
+        dropout=0.1,
+        batch_size=128,
+        learning_rate=5e-4,
+        warmup_fraction=0.01,
+        steps=1_000_000,
+        checkpoint_every=5_000,
+    ),
+    # The discriminator has the shape of ALBERT base.
+    "home-768": Preset(
+        embedding_size=128,
+        generator=ALECTRA_GENERATOR,
+        discriminator=EncoderSize(
+            hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072
+        ),
+        dropout=0.1,
+        batch_size=128,
+        learning_rate=5e-4,
+        warmup_fraction=0.01,
+        steps=1_000_000,
+        checkpoint_every=5_000,
+    ),
+}
+
+
+def electra_config(
+    preset: str,
+    *,
+    vocab_size: int,
+    max_position_embeddings: int,
+    pad_token_id: int,
+    mask_token_id: int,
+    sentence_order: SentenceOrder = "discriminator",
+    dropout: float | None = None,
+) -> ElectraConfig:
+    """Return the pair that `preset` names, for one vocabulary and row length.
+
+    Args:
+        preset: A name in `PRESETS`.
+        vocab_size: Tokens in the vocabulary.
+        max_position_embeddings: The longest row, in tokens.
+        pad_token_id: Id of [PAD].
+        mask_token_id: Id of [MASK].
+        sentence_order: Which networks learn the order of sentences.
+        dropout: Dropout everywhere; None = the preset's.
+
+    Raises:
+        ValueError: `preset` is unknown, or a value is out of range.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}; known are {', '.join(PRESETS)}")
+    chosen = PRESETS[preset]
+    probability = chosen.dropout if dropout is None else dropout
+
+    def model_config(size: EncoderSize) -> ModelConfig:
+        return ModelConfig(
+            vocab_size=vocab_size,
+            embedding_size=chosen.embedding_size,
+            hidden_size=size.hidden_size,
+            num_hidden_layers=size.num_hidden_layers,
+            num_attention_heads=size.num_attention_heads,
+            intermediate_size=size.intermediate_size,
+            hidden_dropout_prob=probability,
+            attention_probs_dropout_prob=probability,
+            max_position_embeddings=max_position_embeddings,
+            pad_token_id=pad_token_id,
+        )
+
+    return ElectraConfig(
+        generator=model_config(chosen.generator),
+        discriminator=model_config(chosen.discriminator),
+        mask_token_id=mask_token_id,
+        sentence_order=sentence_order,
+    )
