@@ -1,0 +1,1 @@
+"""From raw corpora to rows: fetch, tokenize, pack. Never imports torch."""

@@ -1,0 +1,168 @@
+"""The English documentation that a Python installation brings with it.
+
+Docstrings of the standard library and of the packages installed beside it, read with `ast` and
+never imported, and the language reference in `pydoc_data.topics`. A document is a module: its
+texts in source order, reduced to prose by the rule of `pipeline.sources.prose`. A topic of the
+reference is a document of its own. A paragraph that an earlier module had is dropped.
+
+A text is the docstring of a module, class or function, or any other string of 200 characters or
+more within a statement of a module or class that is a call, a bare string or an assignment (such
+as the argument of `add_docstr` in torch and numpy). Bodies of functions are not searched.
+"""
+
+import ast
+import gc
+import sysconfig
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.clean import join, tidy
+from pipeline.decode import decode
+from pipeline.documents import Document
+from pipeline.sources.parallel import in_order
+from pipeline.sources.prose import prose
+from shards.errors import DataError
+
+LIBRARIES: tuple[str, ...] = ()
+
+TASK_FILES = 64
+LONG_STRING = 200
+"""Characters from which a string that is no docstring may be documentation."""
+TOPICS = "pydoc_data/topics.py"
+"""The language reference as `help()` shows it: a dictionary from topic to text."""
+
+SKIPPED_FOLDERS = frozenset(
+    {
+        *("__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages"),
+        *("test", "tests", "turtledemo"),
+    }
+)
+OWN_NAMES = frozenset({"cli.py", "model", "pipeline", "shards", "train"})
+"""This project itself, where it was installed as a copy."""
+
+
+class Module(NamedTuple):
+    """The prose of one module (or topic): paragraphs in source order."""
+
+    id: str
+    title: str
+    paragraphs: list[str]
+
+
+def input_files(path: Path | None) -> dict[str, Path]:
+    """Return every Python file of the installation by its path from the library folder.
+
+    Args:
+        path: None; the place of an installation is known.
+    """
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    packages = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    found: dict[str, Path] = {}
+    for root in (stdlib, *sorted(packages)):
+        found |= dict(sorted((file.relative_to(root).as_posix(), file) for file in _search(root)))
+    return found
+
+
+def documents(path: Path | None, counts: Counter[str], workers: int) -> Iterator[Document]:
+    """Yield a document for each module that holds prose, the standard library first."""
+    seen: set[str] = set()
+    tasks = _tasks(input_files(path).items())
+    for modules, task_counts in in_order(_read_modules, tasks, workers):
+        counts.update(task_counts)
+        for module in modules:
+            new = list(dict.fromkeys(text for text in module.paragraphs if text not in seen))
+            counts["dropped: repeated paragraphs"] += len(module.paragraphs) - len(new)
+            seen.update(new)
+            if new:
+                yield Document(module.id, module.title, join(new))
+            else:
+                counts["dropped: modules without prose"] += 1
+
+
+def _search(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in SKIPPED_FOLDERS:
+            continue
+        if path.is_dir():
+            yield from _search(path)
+        elif path.suffix == ".py":
+            yield path
+
+
+def _tasks(files: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]]:
+    files = [(name, file) for name, file in files if name.split("/")[0] not in OWN_NAMES]
+    for start in range(0, len(files), TASK_FILES):
+        yield files[start : start + TASK_FILES]
+
+
+def _read_modules(files: list[tuple[str, Path]]) -> tuple[list[Module], Counter[str]]:
+    counts: Counter[str] = Counter()
+    modules = []
+    for name, file in files:
+        raw = file.read_bytes()
+        counts["input_bytes"] += len(raw)
+        counts["modules"] += 1
+        if tree := _parse(raw, name, counts):
+            modules += list(_topics(tree) if name == TOPICS else _module(name, tree))
+    return modules, counts
+
+
+def _parse(raw: bytes, name: str, counts: Counter[str]) -> ast.Module | None:
+    """Return the syntax tree, or None for a file without long strings or that does not parse."""
+    if b'"""' not in raw and b"'''" not in raw and name != TOPICS:
+        return None
+    gc.disable()  # a tree has no cycles; looking for them takes a fifth of the time
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+            return ast.parse(decode(raw, name, Counter()))
+    except (SyntaxError, ValueError, RecursionError, DataError):
+        counts["dropped: modules that do not parse"] += 1
+        return None
+    finally:
+        gc.enable()
+
+
+def _topics(tree: ast.Module) -> Iterator[Module]:
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Dict):
+            for topic, text in ast.literal_eval(statement.value).items():
+                yield Module(f"{TOPICS}#{topic}", topic, list(prose(text)))
+
+
+def _module(name: str, tree: ast.Module) -> Iterator[Module]:
+    title = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    counts: Counter[str] = Counter()
+    paragraphs = [tidy(text, counts) for string in _strings(tree) for text in prose(string)]
+    yield Module(name, title, paragraphs)
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    """Yield the docstrings and long strings of a module, class or block in source order."""
+    docstring = None
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        docstring = ast.get_docstring(node, clean=False)
+        if docstring is not None:
+            yield docstring
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    statements = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+    for statement in statements[docstring is not None :]:
+        if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign):
+            yield from _long_strings(statement)
+        else:
+            yield from _strings(statement)
+
+
+def _long_strings(statement: ast.stmt) -> Iterator[str]:
+    found = [
+        (node.lineno, node.col_offset, node.value)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and len(node.value) >= LONG_STRING
+    ]
+    yield from (text for _, _, text in sorted(found))
