@@ -1,0 +1,48 @@
+"""The sources of text that `fetch` has left under a folder, each with its manifest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards.errors import DataError
+from shards.manifest import Manifest, read_manifest
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """One source: its name, its Parquet parts in order, and what `fetch` recorded of them."""
+
+    name: str
+    parts: tuple[Path, ...]
+    manifest: Manifest
+
+    @property
+    def documents(self) -> int:
+        """Return how many documents the source holds."""
+        return sum(record.rows for record in self.manifest.files.values())
+
+    @property
+    def text_bytes(self) -> int:
+        """Return how many bytes of UTF-8 text the source holds."""
+        return int(self.manifest.counts["text_bytes"])
+
+
+def text_sources(folder: Path) -> list[TextSource]:
+    """Return the finished sources under `folder`, by name.
+
+    Raises:
+        DataError: There is none, or one is damaged.
+    """
+    sources = []
+    for child in sorted(path for path in folder.glob("*") if path.is_dir()):
+        manifest = read_manifest(child)
+        if manifest is None:
+            continue
+        if damaged := manifest.damaged(child):
+            remedy = f"delete {child} and run `python cli.py fetch {child.name}` again"
+            raise DataError(f"{child / damaged[0]} is not what was fetched", remedy)
+        sources.append(
+            TextSource(child.name, tuple(child / name for name in sorted(manifest.files)), manifest)
+        )
+    if not sources:
+        raise DataError(f"no text at {folder}", "run `python cli.py fetch SOURCE` first")
+    return sources
