@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss, roc_auc_score
+
+from model.electra import Electra
+from shards.reader import ShardFolder
+from train.config import pretrain_config
+from train.evaluate import area_under_curve, evaluate, unigram_loss
+from train.runs import model_config
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2))
+def test_the_area_under_the_curve_is_that_of_scikit_learn(pairs):
+    scores = np.array([score for score, _ in pairs], float)
+    labels = np.array([label for _, label in pairs])
+    expected = 0.5 if len(set(labels)) == 1 else roc_auc_score(labels, scores)
+    assert area_under_curve(scores, labels) == pytest.approx(expected)
+
+
+def test_an_evaluation_repeats_and_leaves_the_model_in_training(shards_folder):
+    folder = ShardFolder(shards_folder, "validation")
+    torch.manual_seed(0)
+    model = Electra(model_config(pretrain_config("tiny"), folder.header))
+    state = torch.get_rng_state()
+    one = evaluate(model, folder, 16, torch.device("cpu"))
+    assert torch.equal(state, torch.get_rng_state())
+    assert model.training
+    assert one == evaluate(model, folder, 16, torch.device("cpu"))
+
+
+def test_an_untrained_model_is_as_good_as_knowing_nothing(shards_folder):
+    folder = ShardFolder(shards_folder, "validation")
+    torch.manual_seed(0)
+    model = Electra(model_config(pretrain_config("tiny"), folder.header))
+    scores = evaluate(model, folder, 16, torch.device("cpu"))
+    assert scores["masked_language_model_loss"] == pytest.approx(np.log(600), abs=0.1)
+    share = scores["replaced_share"]
+    assert scores["replaced_token_entropy"] == pytest.approx(
+        log_loss([0, 1], [share, share], sample_weight=[1 - share, share])
+    )
+    assert scores["replaced_token_auc"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_unigram_baseline_is_the_loss_of_the_training_frequencies(shards_folder):
+    train = ShardFolder(shards_folder, "train")
+    validation = ShardFolder(shards_folder, "validation")
+    rows = train.gather(np.arange(len(train)))
+    counts = np.ones(600)
+    for ids, length in zip(rows.input_ids, rows.length, strict=True):
+        for token in ids[1 : length - 1]:
+            counts[token] += token not in (0, 2, 3)
+    held_out = validation.gather(np.arange(len(validation)))
+    losses = [
+        -np.log(counts[ids[position]] / counts.sum())
+        for ids, masks in zip(held_out.input_ids, held_out.masks, strict=True)
+        for position in range(64)
+        if masks[position // 8] >> (position % 8) & 1
+    ]
+    assert unigram_loss(train, validation) == pytest.approx(np.mean(losses))

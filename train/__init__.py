@@ -1,0 +1,1 @@
+"""Objectives' training loop, checkpoints, GLUE fine-tuning, inference and reports."""

@@ -1,0 +1,52 @@
+"""What a person can choose in `pretrain`, with checks; imports nothing heavy."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from model.presets import PRESETS
+
+DEFAULT_PRESET = "home"
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """How a model is pretrained; `pretrain_config` fills in what the preset says."""
+
+    preset: Annotated[Literal["tiny", "home", "home-768"], "networks and defaults"]
+    steps: Annotated[int, "updates in the whole run"]
+    batch_size: Annotated[int, "rows in an update"]
+    learning_rate: Annotated[float, "peak of the schedule"]
+    warmup_fraction: float
+    sentence_order: Annotated[
+        Literal["discriminator", "both"], "which networks learn the order of sentences"
+    ] = "discriminator"
+    checkpoint_every: Annotated[int, "updates between checkpoints, with an evaluation each"]
+    seed: Annotated[int, "seed of every random choice"] = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "learning_rate", "checkpoint_every"):
+            if not getattr(self, name) > 0:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} {getattr(self, name)} is not above 0")
+        if not 0 <= self.seed < 1 << 63:
+            raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
+
+
+def pretrain_config(preset: str = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
+    """Return the preset's configuration with the `chosen` fields in place of its own.
+
+    Raises:
+        ValueError: The preset is unknown or a value is out of range.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"--preset {preset} is none of {', '.join(PRESETS)}")
+    own = PRESETS[preset]
+    defaults: dict[str, Any] = {
+        "steps": own.steps,
+        "batch_size": own.batch_size,
+        "learning_rate": own.learning_rate,
+        "warmup_fraction": own.warmup_fraction,
+        "checkpoint_every": own.checkpoint_every,
+    }
+    return PretrainConfig(**(defaults | chosen | {"preset": preset}))

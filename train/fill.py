@@ -1,0 +1,75 @@
+"""Fill [MASK] with the likeliest tokens, as the generator sees it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from model.huggingface import MaskedLanguageModel, load_masked_language_model
+from shards.errors import DataError
+
+MASK = "[MASK]"
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What may stand at one [MASK]: tokens and probabilities, likeliest first."""
+
+    tokens: list[str]
+    probabilities: list[float]
+
+
+def fill(folder: Path, text: str, top: int) -> Iterator[Filling]:
+    """Yield a `Filling` for each [MASK] in `text`.
+
+    Args:
+        folder: A run, or an exported folder.
+        text: Text in which [MASK] stands for a token.
+        top: Tokens to offer for each.
+
+    Raises:
+        DataError: The run has no export yet, or `text` has no [MASK] or too many tokens.
+    """
+    generator = find_export(folder) / "generator"
+    tokenizer, model = _load(generator)
+    encoding = tokenizer.encode(text)
+    limit = model.encoder.config.max_position_embeddings
+    if len(encoding.ids) > limit:
+        problem = f"the text has {len(encoding.ids)} tokens, the model takes {limit}"
+        raise DataError(problem, "shorten it")
+    if MASK not in encoding.tokens:
+        raise DataError(f"the text has no {MASK}", f"put {MASK} where a word is to be filled in")
+    input_ids = torch.tensor([encoding.ids])
+    with torch.inference_mode():
+        logits = model(input_ids, torch.ones_like(input_ids), torch.zeros_like(input_ids))[0]
+    for position, token in enumerate(encoding.tokens):
+        if token == MASK:
+            best = logits[position].float().softmax(-1).topk(top)
+            tokens = [tokenizer.decode([int(i)], skip_special_tokens=False) for i in best.indices]
+            yield Filling([token.strip() for token in tokens], best.values.tolist())
+
+
+def _load(generator: Path) -> tuple[Tokenizer, MaskedLanguageModel]:
+    path = generator / "tokenizer.json"
+    try:
+        model = load_masked_language_model(generator)
+    except (ValueError, FileNotFoundError) as error:
+        raise DataError(f"no generator at {generator} ({error})", "export the run again") from error
+    if not path.is_file():
+        raise DataError(f"{path} is missing", "export the run again")
+    return Tokenizer.from_file(str(path)), model
+
+
+def find_export(folder: Path) -> Path:
+    """Return the exported folder that `folder` is, or that the run in `folder` has.
+
+    Raises:
+        DataError: There is neither.
+    """
+    for candidate in (folder / "hf", folder):
+        if (candidate / "config.json").is_file():
+            return candidate
+    remedy = f"run `python cli.py export {folder} --out DIR` and give DIR"
+    raise DataError(f"no exported model at {folder}", remedy)
