@@ -1,0 +1,48 @@
+# Everything a person or a machine does with this checkout; `make quickstart` needs nothing but
+# Python 3.11 or newer. PYTHON=python3.12 make ... chooses another one.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA := data/quickstart
+RUN := runs/quickstart
+
+.PHONY: quickstart test test-all check bench clean
+
+quickstart: $(VENV)/base
+	$(BIN)/python cli.py fetch docstrings --data $(DATA)
+	$(BIN)/python cli.py tokenize --text $(DATA)/text --out $(DATA)/tokenizer --vocab-size 8000
+	$(BIN)/python cli.py pack --text $(DATA)/text --tokenizer $(DATA)/tokenizer --out $(DATA)/shards
+	$(BIN)/python cli.py pretrain --shards $(DATA)/shards --preset tiny --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
+	$(BIN)/python cli.py report $(RUN)
+	$(BIN)/python cli.py fill $(RUN) "Return the [MASK] of the [MASK] array."
+	$(BIN)/python cli.py fill $(RUN) "If the file does not [MASK], an error is [MASK]."
+	@echo "the model that transformers loads: $(RUN)/hf"
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/dev
+	$(BIN)/python -m benchmarks read
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/base: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Hearth needs Python 3.11 or newer: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[watch]"
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[watch,glue,hf,dev]"
+	touch $@

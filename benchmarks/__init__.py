@@ -1,0 +1,1 @@
+"""One file for each claim; `python -m benchmarks NAME` prints figures and, last, one JSON line."""

@@ -1,0 +1,313 @@
+"""The commands: parse, call one function, print what was made and what to run next.
+
+Each command imports its own code when it runs, so that `--help` answers at once.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+import click
+
+from pipeline.config import PackConfig, TokenizeConfig
+from pipeline.sources import SOURCES
+from train.config import Device, PretrainConfig, pretrain_config
+from train.glue_config import GlueConfig
+
+if TYPE_CHECKING:
+    from pipeline.stage import Outcome
+
+Command = Callable[..., None]
+
+
+class Boundary(click.Group):
+    """The one place where an error becomes a line: what is wrong, where, what to do."""
+
+    def invoke(self, context: click.Context) -> Any:  # noqa: ANN401
+        """Run a command; end with 1 on bad data, a failing disk or Ctrl-C, 2 on a bad option."""
+        from pipeline.errors import DataError
+
+        try:
+            return super().invoke(context)
+        except DataError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            reason = f"{where}{error.strerror or error}"
+            raise click.ClickException(f"{reason}: mend that and run the command again") from error
+        except KeyboardInterrupt:
+            raise click.ClickException("interrupted: run the same command to go on") from None
+
+
+def configured_by(config: type) -> Callable[[Command], Command]:
+    """Add a flag for each annotated field of a configuration dataclass."""
+
+    def decorate(command: Command) -> Command:
+        hints = get_type_hints(config, include_extras=True)
+        for field in reversed(fields(config)):
+            if hasattr(hints[field.name], "__metadata__"):
+                command = _flag(field.name, hints[field.name])(command)
+        return command
+
+    return decorate
+
+
+def _flag(name: str, hint: Any) -> Callable[[Command], Command]:  # noqa: ANN401
+    kind, (text, *_) = get_args(hint)[0], hint.__metadata__
+    if get_origin(kind) in (UnionType,):
+        kind = next(option for option in get_args(kind) if option is not NoneType)
+    flag = "--" + name.replace("_", "-")
+    if kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+    choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else kind
+    return click.option(flag, name, type=choices, default=None, help=text)
+
+
+def build(make: Callable[..., Any], options: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Make a configuration from the flags that were given; a bad value is a usage error."""
+    try:
+        return make(**{name: value for name, value in options.items() if value is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def given(name: str) -> bool:
+    """Return whether a person gave this option."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def show(outcome: "Outcome") -> None:
+    """Print what a stage made, or that it was made before."""
+    from pipeline.balance import describe
+
+    if outcome.was_finished:
+        click.echo("already done")
+    click.echo(describe(outcome.manifest))
+
+
+def next_command(command: str) -> None:
+    """Print the command to run next, as the last line."""
+    click.echo(f"next: python cli.py {command}")
+
+
+def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
+    """Return an option that names a folder."""
+    return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
+
+
+def size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read "100MB" (kB, MB, GB in powers of ten) as bytes."""
+    if value is None:
+        return None
+    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
+    for unit, scale in units.items():
+        if value.upper().endswith(unit):
+            try:
+                return int(float(value[: -len(unit)]) * scale)
+            except ValueError:
+                break
+    raise click.BadParameter(f"{value!r} is no size such as 100MB")
+
+
+PATH: click.Path = click.Path(path_type=Path)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="processes; the result does not depend on it",
+)
+data_option = folder("--data", "data", "folder that holds raw/, text/SOURCE/ and glue/")
+from_option = click.option(
+    "--from", "source_path", type=PATH, help="an already downloaded file or folder"
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(get_args(Device)),
+    default="auto",
+    show_default=True,
+    help="where to compute",
+)
+
+
+@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hearth")
+def main() -> None:
+    """Pretrain a transformer at home: fetch, tokenize, pack, pretrain, glue, in this order."""
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Choice(SOURCES))
+@from_option
+@data_option
+@click.option("--limit", callback=size, help="stop after about so much text, such as 100MB")
+@workers_option
+def fetch(
+    sources: tuple[str, ...], source_path: Path | None, data: Path, limit: int | None, workers: int
+) -> None:
+    """Make clean documents of each SOURCE, as Parquet under data/text/SOURCE."""
+    from pipeline.fetch import fetch as fetch_source
+
+    if source_path is not None and len(sources) > 1:
+        raise click.UsageError(f"--from goes with one SOURCE, not {len(sources)}")
+    for source in sources:
+        show(fetch_source(source, source_path=source_path, data=data, limit=limit, workers=workers))
+    next_command("glue RUN" if sources == ("glue",) else f"tokenize --text {data / 'text'}")
+
+
+@main.command()
+@folder("--text", "data/text", "folder that fetch filled")
+@folder("--out", "data/tokenizer", "folder to write")
+@configured_by(TokenizeConfig)
+def tokenize(text: Path, out: Path, **options: Any) -> None:  # noqa: ANN401
+    """Train a tokenizer on the text; it loads in `tokenizers` and in `transformers`."""
+    from pipeline.tokenizer import train_tokenizer
+
+    show(train_tokenizer(text, out, build(TokenizeConfig, options)))
+    next_command(f"pack --text {text} --tokenizer {out}")
+
+
+@main.command()
+@folder("--text", "data/text", "folder that fetch filled")
+@folder("--tokenizer", "data/tokenizer", "folder that tokenize wrote")
+@folder("--out", "data/shards", "folder to write")
+@configured_by(PackConfig)
+@workers_option
+def pack(text: Path, tokenizer: Path, out: Path, workers: int, **options: Any) -> None:  # noqa: ANN401
+    """Pack documents into sentence-order pairs with n-gram masks, as Arrow shards."""
+    from pipeline.pack import pack as pack_text
+
+    show(pack_text(text, tokenizer, out, build(PackConfig, options), workers))
+    next_command(f"pretrain --shards {out}")
+
+
+@main.command()
+@folder("--shards", "data/shards", "folder that pack wrote")
+@click.option("--out", type=PATH, help="the run's folder  [default: runs/PRESET-DATE_TIME]")
+@configured_by(PretrainConfig)
+@device_option
+@click.option("--resume", is_flag=True, help="go on with the run in --out")
+def pretrain(shards: Path, out: Path | None, device: str, resume: bool, **options: Any) -> None:  # noqa: ANN401
+    """Train ELECTRA with sentence-order prediction, and export it."""
+    from train.pretrain import resume_run, start_run
+
+    config = build(pretrain_config, options)
+    if resume:
+        if out is None:
+            raise click.UsageError("--resume needs --out: the folder of the run to go on with")
+        chosen = {name: getattr(config, name) for name in options if given(name)}
+        resume_run(out, chosen, shards if given("shards") else None, device, click.echo)
+    else:
+        out = out or Path("runs") / f"{config.preset}-{datetime.now():%Y%m%d_%H%M%S}"
+        start_run(shards, out, config, device, click.echo)
+    next_command(f"report {out}")
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@click.option("--tasks", default="all", show_default=True, help="such as cola,mrpc")
+@from_option
+@data_option
+@click.option("--out", type=PATH, help="folder to write  [default: RUN/glue]")
+@configured_by(GlueConfig)
+@device_option
+def glue(
+    run: Path,
+    tasks: str,
+    source_path: Path | None,
+    data: Path,
+    out: Path | None,
+    device: str,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Fine-tune RUN on GLUE tasks, beside a random twin and the majority class."""
+    from train.glue import run_glue
+
+    config = build(GlueConfig, options)
+    names = tasks.split(",")
+    results = run_glue(
+        run,
+        tasks=names,
+        source_path=source_path,
+        data=data,
+        out=out or run / "glue",
+        config=config,
+        device=device,
+    )
+    click.echo(results)
+    next_command(f"report {run}")
+
+
+@main.command()
+@click.argument("shards", type=PATH)
+def verify(shards: Path) -> None:
+    """Check every file, hash and row of SHARDS against the format."""
+    from pipeline.inspect import verify as problems
+
+    found = 0
+    for problem in problems(shards):
+        click.echo(problem)
+        found += 1
+    if found:
+        remedy = f"delete {shards} and run `python cli.py pack --out {shards}`"
+        raise click.ClickException(f"{found} problems in {shards}: {remedy}")
+    click.echo(f"{shards} is intact")
+    next_command(f"pretrain --shards {shards}")
+
+
+@main.command()
+@click.argument("shards", type=PATH)
+@click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="rows to show")
+def inspect(shards: Path, rows: int) -> None:
+    """Show rows of SHARDS as text, and the balance sheet."""
+    from pipeline.inspect import inspect_shards
+
+    for line in inspect_shards(shards, rows):
+        click.echo(line)
+    next_command(f"pretrain --shards {shards}")
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@click.argument("text")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="fillings each")
+def fill(run: Path, text: str, top: int) -> None:
+    """Fill each [MASK] of TEXT with the likeliest words."""
+    from train.fill import fill as fill_text
+
+    for filling in fill_text(run, text, top):
+        pairs = zip(filling.tokens, filling.probabilities, strict=True)
+        click.echo("  ".join(f"{token} {share:.3f}" for token, share in pairs))
+    next_command(f"glue {run}")
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@click.option("--out", type=PATH, required=True, help="folder to write")
+def export(run: Path, out: Path) -> None:
+    """Write RUN's newest checkpoint as a folder that `transformers` loads."""
+    from train.export import export_run
+
+    click.echo(f"{export_run(run, out)} -> {out}")
+    next_command(f"fill {out} 'Paris is the [MASK] of France.'")
+
+
+@main.command()
+@click.argument("run", type=PATH)
+def report(run: Path) -> None:
+    """Draw RUN's curves and print its last numbers."""
+    from train.report import report as draw
+
+    picture, table = draw(run)
+    click.echo(table)
+    click.echo(f"curves: {picture}")
+    next_command(f"fill {run} 'Paris is the [MASK] of France.'")
+
+
+if __name__ == "__main__":
+    main()
