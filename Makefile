@@ -9,8 +9,7 @@ RUN := runs/quickstart
 
 .PHONY: quickstart test test-all check bench clean
 
-quickstart: $(VENV)/base
-	$(BIN)/python cli.py fetch docstrings --data $(DATA)
+quickstart: $(DATA)/text/docstrings/manifest.json
 	$(BIN)/python cli.py tokenize --text $(DATA)/text --out $(DATA)/tokenizer --vocab-size 8000
 	$(BIN)/python cli.py pack --text $(DATA)/text --tokenizer $(DATA)/tokenizer --out $(DATA)/shards
 	$(BIN)/python cli.py pretrain --shards $(DATA)/shards --preset tiny --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
@@ -18,6 +17,10 @@ quickstart: $(VENV)/base
 	$(BIN)/python cli.py fill $(RUN) "Return the [MASK] of the [MASK] array."
 	$(BIN)/python cli.py fill $(RUN) "If the file does not [MASK], an error is [MASK]."
 	@echo "the model that transformers loads: $(RUN)/hf"
+
+# Fetched once: another package in the environment is another corpus.
+$(DATA)/text/docstrings/manifest.json: | $(VENV)/base
+	$(BIN)/python cli.py fetch docstrings --data $(DATA)
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"

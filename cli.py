@@ -226,10 +226,11 @@ def glue(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Fine-tune RUN on GLUE tasks, beside a random twin and the majority class."""
+    from pipeline.tasks import choose_tasks
     from train.glue import run_glue
 
     config = build(GlueConfig, options)
-    names = tasks.split(",")
+    names = build(choose_tasks, {"names": tasks.split(",")})
     results = run_glue(
         run,
         tasks=names,

@@ -59,10 +59,10 @@ PRESETS: dict[str, Preset] = {
         ),
         dropout=0.0,
         batch_size=32,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         warmup_fraction=0.1,
         steps=500,
-        checkpoint_every=100,
+        checkpoint_every=250,
     ),
     # ALECTRA-small's networks with ELECTRA-small's schedule (electra, configure_pretraining.py).
     "home": Preset(

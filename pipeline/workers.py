@@ -6,8 +6,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
+
+from shards.errors import DataError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -39,9 +42,12 @@ def process_pool(workers: int) -> Iterator[Executor]:
     executor = ProcessPoolExecutor(workers, context, initializer=_live_and_die_with_the_parent)
     try:
         yield executor
-    except BaseException:
+    except BaseException as error:
         for process in multiprocessing.active_children():
             process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            remedy = "run the command again, with fewer --workers if memory was short"
+            raise DataError("a worker process was killed", remedy) from error
         raise
     finally:
         executor.shutdown(cancel_futures=True)

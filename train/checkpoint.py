@@ -4,6 +4,7 @@
 A folder is made under another name and renamed, so what bears the name is complete.
 """
 
+import io
 import json
 import re
 import shutil
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from model.electra import Electra
 from shards.errors import DataError
@@ -40,9 +42,13 @@ def save_checkpoint(
     folder = final.with_name(final.name + TEMPORARY_SUFFIX)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    save_model(model, str(folder / MODEL))
-    with write_atomically(folder / OPTIMIZER) as file:
-        torch.save(optimizer.state_dict(), file)
+    # Both are turned into bytes first: their own writers do not report a full disk as OSError.
+    optimizer_state = io.BytesIO()
+    torch.save(optimizer.state_dict(), optimizer_state)
+    weights = {name: value.detach().contiguous() for name, value in model.named_parameters()}
+    for name, content in ((MODEL, to_bytes(weights)), (OPTIMIZER, optimizer_state.getbuffer())):
+        with write_atomically(folder / name) as file:
+            file.write(content)
     write_text(folder / STATE, json.dumps(vars(state)))
     files = {name: record_file(folder / name) for name in (MODEL, OPTIMIZER, STATE)}
     Manifest(stage="checkpoint", config={}, inputs={}, files=files).write(folder)
@@ -89,13 +95,19 @@ def load_weights(folder: Path, model: Electra) -> None:
     Raises:
         DataError: They are of another shape.
     """
-    try:
-        load_model(model, str(folder / MODEL))
-    except RuntimeError as error:
-        problem = f"{folder / MODEL} does not fit the run's model ({_first_line(error)})"
-        raise DataError(
-            problem, "put the run's own checkpoint back, or start another run"
-        ) from error
+    path = folder / MODEL
+    weights = load_file(path)
+    parameters = dict(model.named_parameters())  # each once, shared ones under their first name
+    for name in sorted({*weights, *parameters}):
+        found = tuple(weights[name].shape) if name in weights else None
+        wanted = tuple(parameters[name].shape) if name in parameters else None
+        if found != wanted:
+            problem = f"{path} does not fit the run's model: {name} is {found}, not {wanted}"
+            remedy = "put the run's own checkpoint back, or start another run"
+            raise DataError(problem, remedy)
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(weights[name])
 
 
 def load_checkpoint(folder: Path, model: Electra, optimizer: torch.optim.Optimizer) -> State:
@@ -107,8 +119,3 @@ def load_checkpoint(folder: Path, model: Electra, optimizer: torch.optim.Optimiz
     load_weights(folder, model)
     optimizer.load_state_dict(torch.load(folder / OPTIMIZER, map_location="cpu", weights_only=True))
     return State(**json.loads((folder / STATE).read_text(encoding="utf-8")))
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])

@@ -132,8 +132,8 @@ def summary(run: Run, train: ShardFolder, validation: ShardFolder) -> list[str]:
         "on held-out rows:",
         f"  generator       loss {loss:.3f} nats, {baseline - loss:+.3f} under the baseline of "
         f"guessing by frequency, {baseline:.3f}",
-        f"  discriminator   loss {last['replaced_token_loss']:.4f}, always answering the base "
-        f"rate {last['replaced_token_entropy']:.4f}; AUC {last['replaced_token_auc']:.3f}, chance .5",
+        f"  discriminator   loss {last['replaced_token_loss']:.4f}, always answering the base rate "
+        f"{last['replaced_token_entropy']:.4f}; AUC {last['replaced_token_auc']:.3f}, chance .5",
         f"  sentence order  accuracy {last['sentence_order_accuracy']:.3f}, chance .5, on "
         f"{last['sentence_order_rows']} rows (sigma {last['sentence_order_sigma']:.3f})",
         "  The generator learns in minutes; the other two need hours of training to leave chance.",

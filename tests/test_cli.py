@@ -1,0 +1,189 @@
+"""The command line: the README's commands, help for every option, one line for every error."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli import main
+
+README = Path(__file__).parents[1] / "README.md"
+# Sizes for seconds instead of hours; the last of two equal options counts.
+SMALL = {
+    "tokenize": "--vocab-size 500",
+    "pack": "--validation-fraction 0.1 --workers 1",
+    "pretrain": "--steps 4 --batch-size 4",
+    "glue": "--seeds 1 --epochs 1",
+}
+COLA = "gj04\t{}\t\t{}\n"
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def readme_commands():
+    """Return the commands of the README's section on one's own text, without `python cli.py`."""
+    section = README.read_text(encoding="utf-8").split("## Your own text")[1]
+    block = re.search(r"```bash\n(.*?)```", section, re.DOTALL).group(1)
+    return [shlex.split(line)[2:] for line in block.splitlines() if line.startswith("python")]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, prose):
+    """Stand in a folder with a person's text and a small CoLA, as the README names them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-texts").mkdir()
+    for number, text in enumerate(prose(60, 1)):
+        (tmp_path / "my-texts" / f"{number}.txt").write_text(text)
+    (tmp_path / "my-glue" / "CoLA").mkdir(parents=True)
+    for split in ("train", "dev"):
+        rows = [COLA.format(number % 2, "Con der " * (number % 2) + "el.") for number in range(8)]
+        (tmp_path / "my-glue" / "CoLA" / f"{split}.tsv").write_text("".join(rows))
+    (tmp_path / "my-glue" / "CoLA" / "test.tsv").write_text("index\tsentence\n0\tCon.\n")
+    return tmp_path
+
+
+def test_the_commands_of_the_readme_run_one_after_another(home):
+    commands = readme_commands()
+    assert [command[0] for command in commands] == [
+        *("fetch", "tokenize", "pack", "verify", "inspect", "pretrain"),
+        *("report", "fill", "glue", "export"),
+    ]
+    for command in commands:
+        result = run(*command, *shlex.split(SMALL.get(command[0], "")))
+        assert result.exit_code == 0, (command, result.output)
+        assert result.output.splitlines()[-1].startswith("next: python cli.py ")
+    assert (home / "my-model" / "config.json").is_file()
+    assert (home / "runs" / "first" / "glue" / "results.md").is_file()
+
+    for command in commands[:3]:  # again: nothing is to be done
+        result = run(*command, *shlex.split(SMALL.get(command[0], "")))
+        assert result.output.splitlines()[0] == "already done"
+
+
+def test_every_command_and_option_has_help():
+    for name, command in main.commands.items():
+        assert command.help, name
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.help, f"{name} {parameter.opts}"
+
+
+def test_the_readme_names_every_command():
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in main.commands if f"cli.py {name}" not in text] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["pack", "--max-length", "4"],
+        ["pack", "--validation-fraction", "0.9"],
+        ["tokenize", "--vocab-size", "3"],
+        ["tokenize", "--type", "morse"],
+        ["pretrain", "--preset", "giant"],
+        ["pretrain", "--steps", "0"],
+        ["pretrain", "--resume"],
+        ["fetch"],
+        ["fetch", "books"],
+        ["fetch", "text", "wikipedia", "--from", "x"],
+        ["fetch", "text", "--limit", "much"],
+        ["glue", "run", "--seeds", "0"],
+        ["glue", "run", "--tasks", "colla"],
+        ["polish"],
+    ],
+)
+def test_a_wrong_option_ends_with_2(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def one_line(result):
+    """Return the single line of an error that ends with 1."""
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    (line,) = result.output.splitlines()
+    assert line.startswith("Error: ")
+    return line.removeprefix("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["tokenize"], "no text at data/text: run `python cli.py fetch SOURCE` first"),
+        (["pack"], "no text at data/text: run `python cli.py fetch SOURCE` first"),
+        (
+            ["pretrain", "--preset", "tiny"],
+            "no shards at data/shards: run `python cli.py pack --out data/shards` first",
+        ),
+        (["verify", "x"], "no shards at x: run `python cli.py pack --out x` first"),
+        (["inspect", "x"], "no shards at x: run `python cli.py pack --out x` first"),
+        (
+            ["pretrain", "--resume", "--out", "x"],
+            "no run at x: give the folder that `python cli.py pretrain` made",
+        ),
+        (["report", "x"], "no run at x: give the folder that `python cli.py pretrain` made"),
+        (
+            ["export", "x", "--out", "y"],
+            "no run at x: give the folder that `python cli.py pretrain` made",
+        ),
+    ],
+)
+def test_what_is_missing_is_one_line_that_ends_with_the_command_to_run(
+    arguments, line, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert one_line(run(*arguments)) == line
+
+
+def test_a_vocabulary_too_large_for_the_text_names_the_size_to_ask_for(text_folder, tmp_path):
+    out = tmp_path / "tokenizer"
+    line = one_line(run("tokenize", "--text", text_folder, "--out", out, "--vocab-size", "30000"))
+    assert re.search(r"yields only \d+ vocabulary entries, not 30000: .*--vocab-size \d+", line)
+    assert not (out / "tokenizer.json").exists()
+
+
+def test_another_choice_in_the_same_folder_names_the_field(
+    shards_folder, text_folder, tokenizer_folder
+):
+    line = one_line(
+        run("pack", "--text", text_folder, "--tokenizer", tokenizer_folder, "--out", shards_folder)
+    )
+    assert f"{shards_folder} was made with max_length 64, not 128: choose another folder" in line
+
+
+def test_verify_counts_problems_and_says_how_to_mend_them(shards_folder, tmp_path):
+    shards = tmp_path / "shards"
+    shutil.copytree(shards_folder, shards)
+    (shards / "note.txt").write_text("mine")
+    result = run("verify", shards)
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        f"{shards / 'note.txt'} is foreign: the manifest does not list it",
+        f"Error: 1 problems in {shards}: "
+        f"delete {shards} and run `python cli.py pack --out {shards}`",
+    ]
+
+
+def test_a_full_disk_is_one_line(text_folder, tokenizer_folder):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    line = one_line(
+        run("pack", "--text", text_folder, "--tokenizer", tokenizer_folder, "--out", "/dev/full")
+    )
+    assert line.endswith("mend that and run the command again")
+
+
+def test_ctrl_c_is_one_line(monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.tokenizer.train_tokenizer", interrupted)
+    line = one_line(run("tokenize"))
+    assert line == "interrupted: run the same command to go on"
