@@ -1,0 +1,101 @@
+"""Tokenizers of both kinds, and documents encoded with them."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import BertWordPieceTokenizer, Tokenizer
+
+from pipeline.config import TokenizeConfig
+from pipeline.encode import EncodedDocuments, encode_documents, load_tokenizer
+from pipeline.sources.gutenberg import documents
+from pipeline.tokenizer import train_tokenizer
+from shards.format import ShardHeader
+
+
+@pytest.fixture(scope="session")
+def bpe_folder(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> Path:
+    """A byte-level BPE tokenizer of 600 entries, trained on `text_folder`."""
+    folder = tmp_path_factory.mktemp("bpe")
+    train_tokenizer(text_folder, folder, TokenizeConfig(type="bpe", vocab_size=600))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizers(tokenizer_folder: Path, bpe_folder: Path) -> dict[str, Tokenizer]:
+    """Both tokenizers as `pack` loads them, by type."""
+    folders = {"wordpiece": tokenizer_folder, "bpe": bpe_folder}
+    return {kind: load_tokenizer(folder / "tokenizer.json") for kind, folder in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def encoded(tokenizers, prose: Callable[[int, int], list[str]]) -> EncodedDocuments:
+    """200 documents of made-up prose, encoded with WordPiece."""
+    return encode_documents(tokenizers["wordpiece"], prose(200, 5))
+
+
+@pytest.fixture(scope="session")
+def make_header() -> Callable[..., ShardHeader]:
+    """Return a function that makes a header for the tokenizers of these tests."""
+
+    def make(**changes: object) -> ShardHeader:
+        fields = {
+            "max_length": 64,
+            "vocab_size": 600,
+            "mask_sets": 4,
+            "mask_probability": 0.15,
+            "pad_token_id": 0,
+            "unk_token_id": 1,
+            "cls_token_id": 2,
+            "sep_token_id": 3,
+            "mask_token_id": 4,
+            "tokenizer": "0" * 64,
+        }
+        return ShardHeader(**(fields | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_up() -> Callable[..., EncodedDocuments]:
+    """Return a function that makes encoded documents from lengths of sentences.
+
+    Tokens are numbered from 5 on, so that each can be told from its neighbours; a word begins where
+    the seeded generator says, and at every sentence.
+    """
+
+    def make(documents: list[list[int]], seed: int = 0, word_starts: float = 0.6):
+        lengths = [length for document in documents for length in document]
+        sentences = np.cumsum([0, *lengths], dtype=np.int64)
+        random = np.random.default_rng(seed)
+        is_word_start = random.random(sentences[-1]) < word_starts
+        is_word_start[sentences[:-1]] = True
+        return EncodedDocuments(
+            input_ids=np.arange(5, 5 + sentences[-1], dtype=np.uint32),
+            is_word_start=is_word_start,
+            sentences=sentences,
+            documents=np.cumsum([0, *map(len, documents)], dtype=np.int64),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gutenberg(real_data: Path) -> EncodedDocuments:
+    """About 5 MB of Project Gutenberg's books, encoded with BERT's uncased vocabulary."""
+    archive = next(real_data.rglob("Gutenberg.zip"), None)
+    vocabulary = next(real_data.rglob("bert-base-uncased-vocab.txt"), None)
+    if archive is None or vocabulary is None:
+        pytest.skip(f"{real_data} holds no Gutenberg.zip or no bert-base-uncased-vocab.txt")
+    tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)._tokenizer
+    tokenizer.encode_special_tokens = True
+    texts: list[str] = []
+    with closing(documents(archive, Counter(), 1)) as books:
+        for book in books:
+            texts.append(book.text)
+            if sum(map(len, texts)) > 5_000_000:
+                break
+    return encode_documents(tokenizer, texts)

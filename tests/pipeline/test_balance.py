@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.balance import describe
+from shards.manifest import FileRecord, Manifest, read_manifest
+
+
+def manifest(stage: str, counts: dict, config: dict | None = None, files=None) -> Manifest:
+    return Manifest(stage=stage, config=config or {}, inputs={}, files=files or {}, counts=counts)
+
+
+def counts(**changes: int) -> dict[str, int]:
+    return {
+        "documents": 1200,
+        "validation_documents": 12,
+        "empty_documents": 3,
+        "text_bytes": 2_500_000,
+        "sentences": 20_000,
+        "tokens": 500_000,
+        "tokens_kept": 500_000,
+        "unknown_tokens": 50,
+        "rows": 5000,
+        "rows_pair": 4000,
+        "rows_single": 750,
+        "rows_piece": 250,
+        "rows_swapped": 2010,
+        "real_tokens": 512_000,
+        "masked_tokens": 307_200,
+        "ngrams_drawn_1": 600,
+        "ngrams_drawn_2": 300,
+        "ngrams_drawn_3": 200,
+        "ngrams_placed_1": 700,
+        "ngrams_placed_2": 200,
+        "ngrams_placed_3": 100,
+    } | changes
+
+
+def test_the_sheet_of_shards_has_a_column_for_each_source():
+    header = {"max_length": 128, "mask_sets": 4}
+    empty = dict.fromkeys(counts(), 0)
+    sheet = describe(
+        manifest(
+            "pack",
+            {"header": header, "balance": {"books": counts(), "none": empty, "all": counts()}},
+            files={
+                "train/128/part-00000.arrow": FileRecord(1_000_000, 0, ""),
+                "validation/128/part-00000.arrow": FileRecord(536_000, 0, ""),
+                "tokenizer/tokenizer.json": FileRecord(999_999, 0, ""),
+            },
+        )
+    )
+    assert sheet.splitlines() == [
+        "                                      books               none                all",
+        "documents                             1,200                  0              1,200",
+        "  held out                               12                  0                 12",
+        "  empty                                   3                  0                  3",
+        "text                                 2.5 MB             0.0 MB             2.5 MB",
+        "sentences                            20,000                  0             20,000",
+        "tokens in                           500,000                  0            500,000",
+        "tokens kept                        100.00 %                  -           100.00 %",
+        "tokens unknown                       0.01 %                  -             0.01 %",
+        "rows                                  5,000                  0              5,000",
+        "  two segments                      80.00 %                  -            80.00 %",
+        "  one sentence                      15.00 %                  -            15.00 %",
+        "  cut sentence                       5.00 %                  -             5.00 %",
+        "swapped pairs                       50.25 %                  -            50.25 %",
+        "fill                                80.00 %                  -            80.00 %",
+        "masked a set                        15.00 %                  -            15.00 %",
+        "n-grams drawn, n = 1..3   0.545 0.273 0.182  0.000 0.000 0.000  0.545 0.273 0.182",
+        "n-grams placed, n = 1..3  0.700 0.200 0.100  0.000 0.000 0.000  0.700 0.200 0.100",
+        "1.5 MB of shards: 2.40 bytes a slot, 3.00 a real token",
+    ]
+
+
+def test_the_sheet_of_a_packed_corpus_tells_what_was_kept(shards_folder: Path):
+    found = read_manifest(shards_folder)
+    assert found is not None
+    lines = {line.split("  ")[0]: line.split() for line in describe(found).splitlines()}
+    assert lines["tokens kept"][2:] == ["100.00", "%"] * 3
+    assert lines["documents"][1:] == ["336", "60", "396"]
+
+
+def test_a_tokenizer_is_told_by_its_size_and_special_ids(tokenizer_folder: Path):
+    found = read_manifest(tokenizer_folder)
+    assert found is not None
+    expected = "wordpiece vocabulary of 600 entries; [PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4"
+    assert describe(found) == expected
+
+
+def test_a_text_is_told_by_what_was_written_dropped_and_cleaned():
+    fetched = {
+        "documents": 1234,
+        "text_bytes": 5_600_000,
+        "dropped": {"redirects": 1000, "empty pages": 2},
+        "cleaned": {},
+    }
+    assert describe(manifest("fetch", fetched)).splitlines() == [
+        "1,234 documents, 5.6 MB of text",
+        "dropped: 1,000 redirects, 2 empty pages",
+    ]
+
+
+@pytest.mark.parametrize("stage", ["fetch", "tokenize", "pack"])
+def test_every_stage_can_be_described(stage: str, text_folder, tokenizer_folder, shards_folder):
+    folders = {
+        "fetch": text_folder / "books",
+        "tokenize": tokenizer_folder,
+        "pack": shards_folder,
+    }
+    found = read_manifest(folders[stage])
+    assert found is not None
+    assert describe(found)

@@ -1,0 +1,122 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.sentences import (
+    HEADING_LINES,
+    HEADING_WORDS,
+    joins_next,
+    paragraphs_of,
+    sentence_starts,
+)
+
+PARAGRAPHS = st.text().filter(lambda text: text.strip() and "\n" not in text)
+HEADING, PROSE = "A Heading", "A sentence ends with a stop."
+
+
+def sentences(paragraph: str) -> list[str]:
+    starts = sentence_starts(paragraph)
+    ends = [*starts[1:], len(paragraph)]
+    return [paragraph[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def test_paragraphs_are_lines_that_are_not_blank():
+    assert paragraphs_of("one\n\ntwo\n \n\n three \n") == ["one", "two", " three "]
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \n\t\n"])
+def test_a_blank_text_has_no_paragraphs(text: str):
+    assert paragraphs_of(text) == []
+
+
+def test_only_a_newline_ends_a_paragraph():
+    text = "a\rb\x0bc\x0cd\x85e\u2028f\u2029g"
+    assert paragraphs_of(text) == [text]
+
+
+def test_the_space_before_a_sentence_belongs_to_it():
+    assert sentences("One is here. Two is there.  Three!") == [
+        "One is here.",
+        " Two is there.",
+        "  Three!",
+    ]
+
+
+@pytest.mark.parametrize(
+    "paragraph",
+    [
+        "Mr. Smith met Dr. Jones at 5 p.m. on Jan. 5.",
+        "It cost $3.50 in the U.S. in 1990.",
+        "See www.example.com for more",
+        "No end",
+    ],
+)
+def test_abbreviations_and_numbers_end_no_sentence(paragraph: str):
+    assert sentences(paragraph) == [paragraph]
+
+
+def test_space_at_the_end_begins_no_sentence():
+    assert sentences("One. Two. ") == ["One.", " Two. "]
+
+
+@example("Vitamin A\N{NO-BREAK SPACE}. It is good.")
+@example("A\x85.")
+@example("One.\u2028Two.\u2029Three.\x85Four.")
+@given(PARAGRAPHS)
+def test_sentences_begin_at_0_and_increase(paragraph: str):
+    starts = sentence_starts(paragraph)
+    assert starts[0] == 0
+    assert starts == sorted(set(starts))
+    assert starts[-1] < len(paragraph)
+
+
+PROSE_LIKE = st.lists(
+    st.sampled_from(["Dr.", "a", "B", "end.", "what?", "no!", "“yes.”", "3.5", "—", "(c).", "é"]),
+    min_size=1,
+).map(" ".join)
+
+
+@given(PROSE_LIKE)
+def test_a_sentence_never_ends_with_the_space_before_the_next(paragraph: str):
+    assert all(part == part.rstrip() for part in sentences(paragraph))
+
+
+def test_a_heading_is_one_sentence_with_what_follows():
+    assert joins_next([HEADING, PROSE, PROSE]) == [True, False, False]
+
+
+def test_headings_in_a_row_join_up_to_a_limit():
+    assert joins_next([HEADING] * HEADING_LINES + [PROSE]) == [True] * HEADING_LINES + [False]
+
+
+def test_more_lines_in_a_row_are_a_list_and_join_nothing():
+    lines = [HEADING] * (HEADING_LINES + 1) + [PROSE]
+    assert joins_next(lines) == [False] * len(lines)
+
+
+def test_a_heading_at_the_end_joins_nothing():
+    assert joins_next([PROSE, HEADING]) == [False, False]
+
+
+@pytest.mark.parametrize("end", [".", "!", "?", ":", ";", ",", "…", '."', "?”", ".)", ".']"])
+def test_a_line_with_punctuation_at_its_end_is_no_heading(end: str):
+    assert joins_next([f"Not a heading{end}", PROSE]) == [False, False]
+
+
+def test_a_long_line_without_a_stop_is_no_heading():
+    assert joins_next([" ".join(["word"] * HEADING_WORDS), PROSE]) == [True, False]
+    assert joins_next([" ".join(["word"] * (HEADING_WORDS + 1)), PROSE]) == [False, False]
+
+
+def test_no_paragraphs_join_nothing():
+    assert joins_next([]) == []
+
+
+@given(st.lists(st.sampled_from([HEADING, PROSE])))
+def test_what_is_joined_is_always_followed_by_something(paragraphs: list[str]):
+    joins = joins_next(paragraphs)
+    assert len(joins) == len(paragraphs)
+    assert not any(joins[-1:])
+    assert all(
+        paragraph == HEADING for paragraph, join in zip(paragraphs, joins, strict=True) if join
+    )

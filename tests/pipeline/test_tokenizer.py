@@ -1,0 +1,214 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from pipeline.config import SPECIAL_TOKENS, TokenizeConfig
+from pipeline.tokenizer import train_tokenizer
+from shards.errors import DataError
+from shards.manifest import read_manifest
+
+FILES = ("tokenizer.json", "tokenizer_config.json")
+KINDS = ["wordpiece", "bpe"]
+
+
+@pytest.fixture(scope="module")
+def folders(tokenizer_folder: Path, bpe_folder: Path) -> dict[str, Path]:
+    return {"wordpiece": tokenizer_folder, "bpe": bpe_folder}
+
+
+@pytest.fixture(scope="module")
+def small_text(tmp_path_factory, write_source, prose) -> Path:
+    """A few documents, for tests that train."""
+    folder = tmp_path_factory.mktemp("small_text")
+    write_source(folder / "books", [*prose(20, 3), "Été. ÀÉÎ, 中文 and Ωμέγα!"])
+    return folder
+
+
+def small(kind: str, **changes) -> TokenizeConfig:
+    return TokenizeConfig(**({"type": kind, "vocab_size": 300} | changes))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_twice_gives_the_same_files(tmp_path: Path, text_folder, folders, kind: str):
+    train_tokenizer(text_folder, tmp_path, TokenizeConfig(type=kind, vocab_size=600))
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (folders[kind] / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_special_tokens_take_the_ids_0_to_4(folders, kind: str):
+    tokenizer = Tokenizer.from_file(str(folders[kind] / "tokenizer.json"))
+    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_vocabulary_has_the_size_asked_for_and_every_id(folders, kind: str):
+    tokenizer = Tokenizer.from_file(str(folders[kind] / "tokenizer.json"))
+    assert sorted(tokenizer.get_vocab().values()) == list(range(600))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_folder_holds_the_tokenizer_and_its_manifest_only(folders, kind: str):
+    assert {path.name for path in folders[kind].iterdir()} == {*FILES, "manifest.json"}
+
+
+def test_the_manifest_tells_what_was_made(tokenizer_folder: Path):
+    manifest = read_manifest(tokenizer_folder)
+    assert manifest is not None
+    assert manifest.stage == "tokenize"
+    assert manifest.config == {"type": "wordpiece", "vocab_size": 600, "lowercase": True}
+    assert set(manifest.inputs) == {"books", "pages"}
+    special_ids = dict(zip(SPECIAL_TOKENS, range(5), strict=True))
+    assert manifest.counts == {"vocab_size": 600, "special_ids": special_ids}
+    assert manifest.damaged(tokenizer_folder) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_run_finds_it_done_and_touches_nothing(folders, text_folder, kind: str):
+    before = {name: (folders[kind] / name).stat() for name in FILES}
+    config = TokenizeConfig(type=kind, vocab_size=600)
+    assert train_tokenizer(text_folder, folders[kind], config).was_finished
+    assert {name: (folders[kind] / name).stat().st_mtime_ns for name in FILES} == {
+        name: status.st_mtime_ns for name, status in before.items()
+    }
+
+
+def test_another_configuration_in_the_folder_is_refused(tokenizer_folder: Path, text_folder: Path):
+    with pytest.raises(DataError, match="was made with vocab_size 600, not 700"):
+        train_tokenizer(text_folder, tokenizer_folder, TokenizeConfig(vocab_size=700))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vocabulary_too_large_for_the_text_is_refused(tmp_path: Path, small_text, kind: str):
+    with pytest.raises(DataError) as caught:
+        train_tokenizer(small_text, tmp_path / "out", small(kind, vocab_size=30_000))
+    words = caught.value.problem.split()
+    possible = int(words[words.index("only") + 1])
+    assert 300 < possible < 30_000
+    assert caught.value.problem == (
+        f"{small_text} yields only {possible} vocabulary entries, not 30000"
+    )
+    assert caught.value.remedy == f"add text, or ask for --vocab-size {possible} or less"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_vocabulary_size_offered_instead_is_possible(tmp_path: Path, small_text, kind: str):
+    with pytest.raises(DataError) as caught:
+        train_tokenizer(small_text, tmp_path, small(kind, vocab_size=30_000))
+    size = int(caught.value.remedy.split()[-3])
+    outcome = train_tokenizer(small_text, tmp_path, small(kind, vocab_size=size))
+    assert outcome.manifest.counts["vocab_size"] == size
+
+
+def test_many_characters_do_not_make_the_vocabulary_larger_than_asked(tmp_path, write_source):
+    """500 characters need 1,000 entries: either fewer are kept, or the size is refused."""
+    characters = [chr(code) for code in range(0x4E00, 0x4E00 + 500)]
+    write_source(tmp_path / "text" / "books", [" ".join(characters), "an English text " * 50])
+    try:
+        outcome = train_tokenizer(tmp_path / "text", tmp_path / "out", small("wordpiece"))
+    except DataError as error:
+        assert "300" in str(error)  # noqa: PT017
+    else:
+        assert outcome.manifest.counts["vocab_size"] == 300
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_without_words_is_refused(tmp_path: Path, write_source, kind: str):
+    write_source(tmp_path / "text" / "books", ["", "\n"])
+    with pytest.raises(DataError, match="yields only"):
+        train_tokenizer(tmp_path / "text", tmp_path / "out", small(kind))
+
+
+def test_case_is_kept_when_asked_for(tmp_path: Path, small_text: Path):
+    train_tokenizer(small_text, tmp_path, small("wordpiece", lowercase=False))
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert tokenizer.encode("Été").ids != tokenizer.encode("ete").ids
+    assert json.loads((tmp_path / FILES[1]).read_text())["do_lower_case"] is False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_case_and_accents_are_folded_when_asked_for(tmp_path: Path, small_text: Path, kind: str):
+    train_tokenizer(small_text, tmp_path, small(kind, lowercase=True))
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert tokenizer.encode("Été").ids == tokenizer.encode("ete").ids
+
+
+def test_bpe_encodes_every_text_without_loss(tokenizers):
+    text = "\x00 Ωμέγα 中文 😀\u2028 a\u0301  two spaces"
+    ids = tokenizers["bpe"].encode(text, add_special_tokens=False).ids
+    assert tokenizers["bpe"].decode(ids, skip_special_tokens=False) == text
+
+
+WORDS = st.text(max_size=40) | st.sampled_from(["Baba conder.", "[MASK] is", "Été Ω", ""])
+
+
+@pytest.fixture(scope="module")
+def loaded(folders):
+    """Both tokenizers, as `tokenizers` and as `transformers` load them."""
+    return {
+        kind: (
+            Tokenizer.from_file(str(folder / "tokenizer.json")),
+            AutoTokenizer.from_pretrained(folder),
+        )
+        for kind, folder in folders.items()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(first=WORDS, second=WORDS.filter(bool))  # to transformers "" is no second text
+def test_transformers_encodes_pairs_alike(loaded, kind, first, second):
+    ours, theirs = loaded[kind]
+    expected, found = ours.encode(first, second), theirs(first, second)
+    assert found["input_ids"] == expected.ids
+    assert found["token_type_ids"] == expected.type_ids
+    assert found["attention_mask"] == expected.attention_mask
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pair_has_the_layout_of_a_row(loaded, kind: str):
+    _, tokenizer = loaded[kind]
+    found = tokenizer("baba", "conder")
+    ids, types = np.array(found["input_ids"]), np.array(found["token_type_ids"])
+    seps = np.flatnonzero(ids == tokenizer.sep_token_id)
+    assert (ids[0], len(seps), seps[-1]) == (tokenizer.cls_token_id, 2, len(ids) - 1)
+    assert np.array_equal(types, np.arange(len(ids)) > seps[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_transformers_knows_the_special_tokens(loaded, kind: str):
+    _, tokenizer = loaded[kind]
+    names = ("pad", "unk", "cls", "sep", "mask")
+    assert [getattr(tokenizer, f"{name}_token_id") for name in names] == [0, 1, 2, 3, 4]
+
+
+def test_a_missing_text_folder_says_what_to_run(tmp_path: Path):
+    with pytest.raises(DataError) as caught:
+        train_tokenizer(tmp_path / "text", tmp_path / "out", small("bpe"))
+    assert caught.value.problem == f"no text at {tmp_path / 'text'}"
+    assert caught.value.remedy == "run `python cli.py fetch SOURCE` first"
+
+
+def test_a_damaged_text_is_named(tmp_path: Path, small_text: Path):
+    shutil.copytree(small_text, tmp_path / "text")
+    part = tmp_path / "text" / "books" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-10])
+    with pytest.raises(DataError, match="is not what was fetched"):
+        train_tokenizer(tmp_path / "text", tmp_path / "out", small("bpe"))
+
+
+def test_a_folder_with_other_stages_output_is_not_taken_for_text(
+    tmp_path: Path, small_text: Path, tokenizer_folder: Path
+):
+    """As `--text data` instead of `--text data/text`."""
+    shutil.copytree(small_text, tmp_path / "text")
+    shutil.copytree(tokenizer_folder, tmp_path / "tokenizer")
+    with pytest.raises(DataError):
+        train_tokenizer(tmp_path, tmp_path / "out", small("bpe"))

@@ -1,0 +1,150 @@
+import multiprocessing
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.workers import process_pool, unordered
+from shards.errors import DataError
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+
+ROOT = Path(__file__).parents[2]
+PARENT = """
+import os, sys, time
+from pipeline.workers import process_pool, unordered
+
+if __name__ == "__main__":
+    with process_pool(2) as executor:
+        pids = set()
+        for _, pid in unordered(executor, operate, [0.3] * 4, 4):
+            pids.add(pid)
+        print(*pids, flush=True)
+        for _ in unordered(executor, time.sleep, [60, 60], 2):
+            pass
+"""
+OPERATE = """
+def operate(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; a zombie waits for its parent only."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return False
+        return subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0
+    return state != "Z"
+
+
+def wait_until_dead(pids: list[int], seconds: float) -> list[int]:
+    """Return those that are still alive after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while (alive := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
+
+
+@pytest.fixture
+def parent(tmp_path: Path):
+    """A process with two busy workers, and their ids."""
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.replace("\nif", OPERATE + "\nif", 1))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        yield process, [int(pid) for pid in process.stdout.readline().split()]
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def executor():
+    with process_pool(2) as executor:
+        yield executor
+
+
+def test_every_task_comes_back_with_its_result(executor):
+    found = dict(unordered(executor, operator.neg, range(50), 4))
+    assert found == {number: -number for number in range(50)}
+
+
+def test_no_tasks_give_no_results(executor):
+    assert list(unordered(executor, operator.neg, [], 4)) == []
+
+
+def test_tasks_are_taken_a_few_at_a_time(executor):
+    taken = []
+
+    def tasks():
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    for done, _ in enumerate(unordered(executor, operator.neg, tasks(), 4), start=1):
+        assert len(taken) - done <= 4
+
+
+def test_work_is_done_in_other_processes(executor):
+    assert os.getpid() not in {pid for _, pid in unordered(executor, _pid, range(8), 8)}
+
+
+def _pid(_: int) -> int:
+    return os.getpid()
+
+
+def test_an_exception_of_a_task_is_raised_and_ends_the_workers():
+    before = set(multiprocessing.active_children())
+    with pytest.raises(ZeroDivisionError), process_pool(2) as executor:
+        list(unordered(executor, (1).__truediv__, [1, 0], 2))
+    assert set(multiprocessing.active_children()) <= before
+
+
+def test_a_killed_worker_is_an_error_that_says_what_to_do():
+    """As the system does when memory is short."""
+    with pytest.raises(DataError) as caught, process_pool(2) as executor:
+        list(unordered(executor, _die, range(4), 4))
+    assert caught.value.problem == "a worker process was killed"
+    assert "--workers" in caught.value.remedy
+
+
+def _die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_of_a_killed_parent_die(parent):
+    process, workers = parent
+    assert len(workers) == 2
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert wait_until_dead(workers, 5) == []
+
+
+def test_an_interrupt_of_the_group_ends_all_within_seconds(parent):
+    """As a terminal's Ctrl-C, which reaches the workers too."""
+    process, workers = parent
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=5)
+    assert wait_until_dead(workers, 2) == []
+
+
+def test_an_interrupt_of_the_parent_alone_ends_the_workers_too(parent):
+    process, workers = parent
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=5)
+    assert wait_until_dead(workers, 2) == []

@@ -1,0 +1,92 @@
+"""Headers, valid rows made with numpy alone, and folders of shards to break."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shards.format import NO_LABEL, Rows, ShardHeader
+from shards.manifest import Manifest
+from shards.writer import write_shard
+
+PAD, UNK, CLS, SEP, MASK = range(5)
+
+
+@pytest.fixture(scope="session")
+def make_header() -> Callable[..., ShardHeader]:
+    """Return a function that makes a header; any field may be given."""
+
+    def make(**changes: object) -> ShardHeader:
+        fields = {
+            "max_length": 12,
+            "vocab_size": 60,
+            "mask_sets": 2,
+            "mask_probability": 0.15,
+            "pad_token_id": PAD,
+            "unk_token_id": UNK,
+            "cls_token_id": CLS,
+            "sep_token_id": SEP,
+            "mask_token_id": MASK,
+            "tokenizer": "0" * 64,
+        }
+        return ShardHeader(**(fields | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_rows() -> Callable[[ShardHeader, list[int], int], Rows]:
+    """Return a function of (header, lengths, seed) that makes rows which keep every rule.
+
+    Rows of 5 tokens or more have two segments with labels 0 and 1 in turn, shorter rows one.
+    """
+
+    def make(header: ShardHeader, lengths: list[int], seed: int = 0) -> Rows:
+        random = np.random.default_rng(seed)
+        count, width = len(lengths), header.max_length
+        length = np.array(lengths, np.uint16)
+        ids = random.integers(5, header.vocab_size, (count, width)).astype(header.id_type)
+        second = length.copy()
+        labels = np.full(count, NO_LABEL, np.uint8)
+        chosen = np.zeros((count, header.mask_sets, header.mask_bytes * 8), np.uint8)
+        for row, real in enumerate(lengths):
+            ids[row, 0], ids[row, real - 1], ids[row, real:] = CLS, SEP, PAD
+            if real >= 5:
+                second[row] = random.integers(3, real - 1)
+                ids[row, second[row] - 1] = SEP
+                labels[row] = row % 2
+            free = np.flatnonzero(ids[row, :real] >= 5)
+            for which in range(header.mask_sets):
+                budget = int(real * header.mask_probability + 0.5)
+                chosen[row, which, random.permutation(free)[:budget]] = 1
+        masks = np.packbits(chosen, axis=2, bitorder="little").reshape(count, -1)
+        return Rows(ids, length, second, labels, masks, np.arange(count, dtype=np.uint32))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_folder() -> Callable[[Path, ShardHeader, dict[str, Rows]], None]:
+    """Return a function that writes shards by name, and the manifest that lists them."""
+
+    def write(folder: Path, header: ShardHeader, shards: dict[str, Rows]) -> None:
+        files = {name: write_shard(folder / name, header, rows) for name, rows in shards.items()}
+        counts = {"header": asdict(header)}
+        Manifest(stage="pack", config={}, inputs={}, files=files, counts=counts).write(folder)
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_header, make_rows, write_folder) -> Path:
+    """An intact folder: two train shards and one for validation."""
+    header = make_header()
+    shards = {
+        "train/12/part-00000.arrow": make_rows(header, [12, 3, 8, 5, 12, 4]),
+        "train/12/part-00001.arrow": make_rows(header, [9, 12, 7], 1),
+        "validation/12/part-00000.arrow": make_rows(header, [12, 12], 2),
+    }
+    write_folder(tmp_path / "shards", header, shards)
+    return tmp_path / "shards"
