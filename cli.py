@@ -5,23 +5,20 @@ Each command imports its own code when it runs, so that `--help` answers at once
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from pipeline.config import PackConfig, TokenizeConfig
+from pipeline.flags import Command, build, configured_by, read_size
 from pipeline.sources import SOURCES
 from train.config import Device, PretrainConfig, pretrain_config
 from train.glue_config import GlueConfig
 
 if TYPE_CHECKING:
     from pipeline.stage import Outcome
-
-Command = Callable[..., None]
 
 
 class Boundary(click.Group):
@@ -41,38 +38,6 @@ class Boundary(click.Group):
             raise click.ClickException(f"{reason}: mend that and run the command again") from error
         except KeyboardInterrupt:
             raise click.ClickException("interrupted: run the same command to go on") from None
-
-
-def configured_by(config: type) -> Callable[[Command], Command]:
-    """Add a flag for each annotated field of a configuration dataclass."""
-
-    def decorate(command: Command) -> Command:
-        hints = get_type_hints(config, include_extras=True)
-        for field in reversed(fields(config)):
-            if hasattr(hints[field.name], "__metadata__"):
-                command = _flag(field.name, hints[field.name])(command)
-        return command
-
-    return decorate
-
-
-def _flag(name: str, hint: Any) -> Callable[[Command], Command]:  # noqa: ANN401
-    kind, (text, *_) = get_args(hint)[0], hint.__metadata__
-    if get_origin(kind) in (UnionType,):
-        kind = next(option for option in get_args(kind) if option is not NoneType)
-    flag = "--" + name.replace("_", "-")
-    if kind is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
-    choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else kind
-    return click.option(flag, name, type=choices, default=None, help=text)
-
-
-def build(make: Callable[..., Any], options: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Make a configuration from the flags that were given; a bad value is a usage error."""
-    try:
-        return make(**{name: value for name, value in options.items() if value is not None})
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def given(name: str) -> bool:
@@ -98,20 +63,6 @@ def next_command(command: str) -> None:
 def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
     """Return an option that names a folder."""
     return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
-
-
-def size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """Read "100MB" (kB, MB, GB in powers of ten) as bytes."""
-    if value is None:
-        return None
-    units = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
-    for unit, scale in units.items():
-        if value.upper().endswith(unit):
-            try:
-                return int(float(value[: -len(unit)]) * scale)
-            except ValueError:
-                break
-    raise click.BadParameter(f"{value!r} is no size such as 100MB")
 
 
 PATH: click.Path = click.Path(path_type=Path)
@@ -145,7 +96,7 @@ def main() -> None:
 @click.argument("sources", nargs=-1, required=True, type=click.Choice(SOURCES))
 @from_option
 @data_option
-@click.option("--limit", callback=size, help="stop after about so much text, such as 100MB")
+@click.option("--limit", callback=read_size, help="stop after about so much text, such as 100MB")
 @workers_option
 def fetch(
     sources: tuple[str, ...], source_path: Path | None, data: Path, limit: int | None, workers: int

@@ -111,10 +111,11 @@ def open_part(path: Path) -> pq.ParquetFile:
     """
     try:
         part = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet ({error})", REFETCH) from error
-    if part.schema_arrow.names != SCHEMA.names:
-        problem = f"{path} has the columns {part.schema_arrow.names}, not {SCHEMA.names}"
+    if not part.schema_arrow.equals(SCHEMA):
+        columns = ", ".join(f"{field.name} ({field.type})" for field in part.schema_arrow)
+        problem = f"{path} has the columns {columns}; a part has id, title and text (string)"
         raise DataError(problem, REFETCH)
     return part
 
@@ -127,6 +128,6 @@ def read_texts(path: Path, group: int) -> list[str]:
     """
     try:
         texts: list[str] = open_part(path).read_row_group(group, columns=["text"])[0].to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read ({error})", REFETCH) from error
     return texts

@@ -35,13 +35,12 @@ class EncodedDocuments:
     documents: NDArray[np.int64]
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """Load a tokenizer.json so that special tokens typed in a text are encoded as text.
+def load_tokenizer(path: Path, remedy: str = "run `python cli.py tokenize` first") -> Tokenizer:
+    """Load a tokenizer.json so that a text is encoded whole, as text: special tokens in it too.
 
     Raises:
-        DataError: The file is missing or not a tokenizer.
+        DataError: The file is missing or not a tokenizer; its remedy is `remedy`.
     """
-    remedy = "run `python cli.py tokenize` first"
     if not path.is_file():
         raise DataError(f"no tokenizer at {path}", remedy)
     try:
@@ -50,6 +49,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise DataError(f"{path} is not a tokenizer ({error})", remedy) from error
     # Not saved in the file, so it must be set after every load.
     tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
 
 
@@ -65,8 +66,10 @@ def encode_documents(tokenizer: Tokenizer, texts: Sequence[str]) -> EncodedDocum
         [cuts + start for cuts, start in zip(sentences, paragraph_starts, strict=False)]
         or [np.empty(0, np.int64)]
     )
-    headed = np.flatnonzero([join for document in documents for join in joins_next(document)]) + 1
-    starts = np.setdiff1d(starts, np.setdiff1d(paragraph_starts[headed], document_starts))
+    is_heading = np.array([join for document in documents for join in joins_next(document)], bool)
+    is_heading &= np.diff(paragraph_starts) > 0
+    headed = paragraph_starts[1:][is_heading]
+    starts = np.setdiff1d(starts, np.setdiff1d(headed, document_starts))
     starts = starts[starts < paragraph_starts[-1]]  # an empty paragraph at the very end
     return EncodedDocuments(
         input_ids=np.concatenate([*ids, np.empty(0, np.uint32)]),

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from pipeline.balance import describe
 from pipeline.encode import load_tokenizer
 from shards.format import NO_LABEL, Rows, ShardHeader, unpack_masks
-from shards.reader import ShardFolder
+from shards.reader import REPACK, ShardFolder
 from shards.verify import verify
 
 __all__ = ["inspect_shards", "verify"]
@@ -28,7 +28,7 @@ def inspect_shards(folder: Path, count: int) -> Iterator[str]:
     """
     shards = ShardFolder(folder, "train")
     yield describe(shards.manifest)
-    tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json")
+    tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json", REPACK)
     rows = shards.gather(np.arange(min(count, len(shards))))
     for number in range(len(rows)):
         label = LABELS[int(rows.sentence_order_label[number])]

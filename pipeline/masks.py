@@ -14,7 +14,6 @@ from pipeline.draws import draw_below, draw_unit
 MASK_PROBABILITY = 0.15
 """Share of a row's tokens, special ones counted, that a mask set may cover."""
 MAX_NGRAM = 3
-OUTSIDE = -1
 
 NGRAM_LAW = np.array([1 / n for n in range(1, MAX_NGRAM + 1)])
 NGRAM_LAW /= NGRAM_LAW.sum()
@@ -23,7 +22,7 @@ NGRAM_LAW /= NGRAM_LAW.sum()
 @compiled
 def draw_masks(
     words: NDArray[np.int64],
-    segments: NDArray[np.int64],
+    may_cover: NDArray[np.bool_],
     budget: int,
     stream: NDArray[np.uint64],
     bits: NDArray[np.uint8],
@@ -34,8 +33,8 @@ def draw_masks(
 
     Args:
         words: (W + 1,) position of each word's first token, then the end of the last word. The
-            [SEP] between two segments is a word too, in segment `OUTSIDE`.
-        segments: (W,) the segment of each word; a run stays inside one, and never goes `OUTSIDE`.
+            [SEP] between two segments is a word too, which may not be covered.
+        may_cover: (W,) which words a run may cover; it never crosses one that it may not.
         budget: Tokens the set may cover.
         stream: The random stream, stepped.
         bits: (ceil(L/8),) zeroed; bit i % 8 of byte i // 8 is set for each covered position i.
@@ -44,7 +43,7 @@ def draw_masks(
     """
     count = len(words) - 1
     order = np.arange(count)
-    is_covered = segments == OUTSIDE
+    is_covered = ~may_cover
     covered = 0
     for turn in range(count):
         if covered == budget:
@@ -56,7 +55,7 @@ def draw_masks(
             continue
         ngram = _draw_ngram(stream, MAX_NGRAM)
         drawn[ngram - 1] += 1
-        fitting = _fitting(words, segments, is_covered, first, budget - covered)
+        fitting = _fitting(words, is_covered, first, budget - covered)
         if fitting == 0:
             continue
         if ngram > fitting:
@@ -82,16 +81,12 @@ def _draw_ngram(stream: NDArray[np.uint64], longest: int) -> int:
 
 @compiled
 def _fitting(
-    words: NDArray[np.int64],
-    segments: NDArray[np.int64],
-    is_covered: NDArray[np.bool_],
-    first: int,
-    budget: int,
+    words: NDArray[np.int64], is_covered: NDArray[np.bool_], first: int, budget: int
 ) -> int:
-    """Return how many words from `first` on fit: same segment, uncovered, within the budget."""
+    """Return how many words from `first` on fit: uncovered, and within the budget."""
     fitting = 0
-    for word in range(first, min(first + MAX_NGRAM, len(segments))):
-        if is_covered[word] or segments[word] != segments[first]:
+    for word in range(first, min(first + MAX_NGRAM, len(is_covered))):
+        if is_covered[word]:
             break
         if words[word + 1] - words[first] > budget:
             break

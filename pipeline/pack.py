@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline.config import SPECIAL_TOKENS, PackConfig
@@ -40,10 +40,16 @@ def pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: in
         DataError: Something is missing or broken, or `out` holds the result of another choice.
     """
     sources = text_sources(text)
-    header = _header(tokenizer / "tokenizer.json", config)
+    header = _header(tokenizer, config)
     inputs = {source.name: source.manifest.fingerprint() for source in sources}
     inputs["tokenizer"] = header.tokenizer
-    plan = Manifest(stage="pack", config=asdict(config), inputs=inputs, files={})
+    plan = Manifest(
+        stage="pack",
+        config=asdict(config),
+        inputs=inputs,
+        files={},
+        versions=library_versions("tokenizers", "sentencex", "numpy", "pyarrow"),
+    )
     if manifest := finished(out, plan.stage, plan.config, plan.inputs):
         return Outcome(manifest, was_finished=True)
     tasks = list(_tasks(sources, tokenizer / "tokenizer.json", out, header, config))
@@ -59,29 +65,23 @@ def pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: in
         "sources": [{"name": s.name, "documents": s.documents} for s in sources],
         "balance": balance_by_source([part.counts for part in parts]),
     }
-    versions = library_versions("tokenizers", "sentencex", "numpy", "pyarrow")
-    manifest = Manifest(
-        stage=plan.stage,
-        config=plan.config,
-        inputs=inputs,
-        files=files,
-        counts=counts,
-        versions=versions,
-    )
+    manifest = replace(plan, files=files, counts=counts)
     finish(out, manifest)
     return Outcome(manifest, was_finished=False)
 
 
-def _header(path: Path, config: PackConfig) -> ShardHeader:
-    tokenizer = load_tokenizer(path)
-    vocabulary = tokenizer.get_vocab()
+def _header(folder: Path, config: PackConfig) -> ShardHeader:
+    path = folder / "tokenizer.json"
+    remedy = "use a folder made by `python cli.py tokenize`"
+    vocabulary = load_tokenizer(path).get_vocab()
     if missing := [token for token in SPECIAL_TOKENS if token not in vocabulary]:
-        remedy = "use a tokenizer made by `python cli.py tokenize`"
         raise DataError(f"{path} has no token {missing[0]}", remedy)
+    if missing := [name for name in TOKENIZER_FILES if not (folder / name).is_file()]:
+        raise DataError(f"{folder} has no {missing[0]}", remedy)
     pad, unk, cls, sep, mask = (vocabulary[token] for token in SPECIAL_TOKENS)
     return ShardHeader(
         max_length=config.max_length,
-        vocab_size=len(vocabulary),
+        vocab_size=max(vocabulary.values()) + 1,
         mask_sets=config.mask_sets,
         mask_probability=MASK_PROBABILITY,
         pad_token_id=pad,

@@ -5,7 +5,7 @@ is never cut before it is tokenized, because that would change the ids of byte-l
 """
 
 import re
-from itertools import accumulate
+from collections.abc import Iterator
 
 import sentencex
 
@@ -15,6 +15,12 @@ HEADING_WORDS = 12
 HEADING_LINES = 3
 """More heading-like lines in a row are a list or verse: each is then a sentence."""
 
+LONG_SENTENCE = 400
+"""Characters from which a sentence is searched for others inside its quotation marks."""
+
+QUOTES = "\"'\u2018\u2019\u201c\u201d"
+BLANK_QUOTES = str.maketrans(dict.fromkeys(QUOTES, " "))
+PLAIN_SPACES = {code: " " for code in range(0x3001) if chr(code).isspace()}
 _SENTENCE_END = re.compile(r"[.!?…:;,][\"'”\u2019)\]]*$")
 
 
@@ -26,16 +32,35 @@ def paragraphs_of(text: str) -> list[str]:
 def sentence_starts(paragraph: str) -> list[int]:
     """Return the character at which each sentence of a paragraph begins; the first is 0.
 
-    The space before a sentence belongs to it, as byte-level tokenizers have it.
+    The space before a sentence belongs to it, as byte-level tokenizers have it, and so does an
+    opening quotation mark.
     """
-    sentences = list(sentencex.segment(LANGUAGE, paragraph))
-    ends = list(accumulate(map(len, sentences)))
-    # White space that ends a sentence is counted to the next one instead.
-    starts = [
-        end - (len(sentence) - len(sentence.rstrip()))
-        for sentence, end in zip(sentences[:-1], ends, strict=False)
-    ]
-    return [0, *(start for start in starts if start > 0)]
+    starts = {0}
+    for begin, end in _segments(paragraph):
+        starts.add(_move_back(paragraph, begin))
+        if end - begin > LONG_SENTENCE:
+            # sentencex keeps a quotation in one piece, even a page of direct speech.
+            unquoted = paragraph[begin:end].translate(BLANK_QUOTES)
+            starts |= {_move_back(paragraph, begin + inner) for inner, _ in _segments(unquoted)}
+    return sorted(starts)
+
+
+def _segments(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each sentence that `sentencex` finds begins and ends; they cover the text."""
+    begin = 0
+    # sentencex panics on a capital letter, a space other than " ", and a full stop.
+    for sentence in sentencex.segment(LANGUAGE, text.translate(PLAIN_SPACES)):
+        yield begin, begin + len(sentence)
+        begin += len(sentence)
+
+
+def _move_back(text: str, start: int) -> int:
+    """Return `start` moved before an opening quotation mark and the white space in front of it."""
+    if start > 1 and text[start - 1] in QUOTES and text[start - 2].isspace():
+        start -= 1
+    while start and text[start - 1].isspace():
+        start -= 1
+    return start
 
 
 def joins_next(paragraphs: list[str]) -> list[bool]:

@@ -14,7 +14,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.chunks import NO_CUT, Chunks, make_chunks
+from pipeline.chunks import NO_CUT, PAIR_SPECIALS, SINGLE_SPECIALS, Chunks, make_chunks
 from pipeline.config import PackConfig
 from pipeline.documents import read_texts
 from pipeline.draws import document_keys
@@ -130,7 +130,7 @@ def _count(
 ) -> dict[str, int]:
     """Return the block's line of the balance sheet, taken from the rows that were made."""
     pairs = rows.sentence_order_label != NO_LABEL
-    specials = np.where(pairs, 3, 2)
+    specials = np.where(pairs, PAIR_SPECIALS, SINGLE_SPECIALS)
     covered = np.unpackbits(rows.masks).sum(dtype=np.int64)
     counts = {
         "empty_documents": int((np.diff(encoded.documents) == 0).sum()),

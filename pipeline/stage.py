@@ -58,7 +58,10 @@ def finished(
         return None
     plan = Manifest(stage=stage, config=dict(config), inputs=dict(inputs), files={})
     _check_same_plan(out, manifest, plan)
-    return None if manifest.damaged(out) else manifest
+    if manifest.damaged(out):
+        return None
+    shutil.rmtree(out / UNFINISHED, ignore_errors=True)  # a kill may have come just before
+    return manifest
 
 
 def _check_same_plan(out: Path, old: Manifest, new: Manifest) -> None:
@@ -119,16 +122,22 @@ def _resume(out: Path, plan: Manifest, tasks: Sequence[PartTask]) -> dict[str, P
     """Return the parts that stand, after checking that they belong to the same plan."""
     folder = out / UNFINISHED
     old = read_manifest(folder)
-    if old is None:
+    if old is not None:
+        _check_same_plan(out, old, plan)
+    if old is None or old.versions != plan.versions:
+        shutil.rmtree(folder, ignore_errors=True)
         plan.write(folder)
         return {}
-    _check_same_plan(out, old, plan)
-    done = {}
-    for task in tasks:
-        path = folder / f"{task.name}.json"
-        if path.is_file():
-            record = json.loads(path.read_text(encoding="utf-8"))
-            files = {name: FileRecord(**file) for name, file in record["files"].items()}
-            if all(file.stands(out / name) for name, file in files.items()):
-                done[task.name] = Part(files, record["counts"])
-    return done
+    found = {task.name: _read_part(folder / f"{task.name}.json", out) for task in tasks}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _read_part(path: Path, out: Path) -> Part | None:
+    """Return a part whose record can be read and whose files stand, else None."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        files = {name: FileRecord(**file) for name, file in record["files"].items()}
+        part = Part(files, record["counts"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return part if all(file.stands(out / name) for name, file in files.items()) else None

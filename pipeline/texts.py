@@ -36,7 +36,11 @@ def text_sources(folder: Path) -> list[TextSource]:
     for child in sorted(path for path in folder.glob("*") if path.is_dir()):
         manifest = read_manifest(child)
         if manifest is None:
-            continue
+            remedy = f"run `python cli.py fetch {child.name}` again, or delete {child}"
+            raise DataError(f"{child} is not a finished source of text", remedy)
+        if manifest.stage != "fetch":
+            remedy = "give the folder whose folders `python cli.py fetch` wrote (--text)"
+            raise DataError(f"{child} was made by `{manifest.stage}`, not `fetch`", remedy)
         if damaged := manifest.damaged(child):
             remedy = f"delete {child} and run `python cli.py fetch {child.name}` again"
             raise DataError(f"{child / damaged[0]} is not what was fetched", remedy)

@@ -84,7 +84,9 @@ def _paragraphs(sources: list[TextSource], label: str) -> Iterator[str]:
 def _train_wordpiece(sources: list[TextSource], config: TokenizeConfig) -> Tokenizer:
     lowercase = bool(config.lowercase)
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    alphabet = _alphabet(sources, normalizer)
+    # Each character takes two entries; half of a small vocabulary is left to longer pieces.
+    size = min(ALPHABET_SIZE, (config.vocab_size - len(SPECIAL_TOKENS)) // 4)
+    alphabet = _alphabet(sources, normalizer, size)
     learner = Tokenizer(models.WordPiece(unk_token=UNK))
     learner.normalizer = normalizer
     learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -105,8 +107,10 @@ def _train_wordpiece(sources: list[TextSource], config: TokenizeConfig) -> Token
     return _with_pair_template(tokenizer)
 
 
-def _alphabet(sources: list[TextSource], normalizer: normalizers.Normalizer) -> list[str]:
-    """Return the most frequent characters of the normalized text, ties in character order."""
+def _alphabet(
+    sources: list[TextSource], normalizer: normalizers.Normalizer, size: int
+) -> list[str]:
+    """Return the `size` most frequent characters of the normalized text, ties by character."""
     counts: Counter[str] = Counter()
     for paragraph in _paragraphs(sources, "characters"):
         counts.update(paragraph)
@@ -116,7 +120,7 @@ def _alphabet(sources: list[TextSource], normalizer: normalizers.Normalizer) -> 
             if not part.isspace():
                 normalized[part] += count
     ranked = sorted(normalized, key=lambda character: (-normalized[character], character))
-    return sorted(ranked[:ALPHABET_SIZE])
+    return sorted(ranked[:size])
 
 
 def _train_bpe(sources: list[TextSource], config: TokenizeConfig) -> Tokenizer:

@@ -15,7 +15,8 @@ TEMPORARY_SUFFIX = ".partial"
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under `path` only once it is complete and on disk.
 
-    A fixed temporary name lets the next run overwrite what a killed run left behind.
+    A fixed temporary name lets the next run overwrite what a killed run left behind. A failing
+    write names no file by itself; here it does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
@@ -25,8 +26,10 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     sync_folder(path.parent)
 

@@ -65,20 +65,33 @@ class ShardHeader:
         return pa.schema(fields, {HEADER_KEY: json.dumps(asdict(self), sort_keys=True).encode()})
 
 
+def make_header(document: Any) -> ShardHeader:  # noqa: ANN401
+    """Return the header that a JSON object holds.
+
+    Raises:
+        ValueError: It is no header, or one of another version.
+    """
+    if not isinstance(document, dict):
+        raise ValueError(f"a header that is {document!r}, not an object")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ValueError(f"format version {version}, this Hearth reads {FORMAT_VERSION}")
+    for field in fields(ShardHeader):
+        value = document.get(field.name)
+        if not isinstance(value, field.type):  # type: ignore[arg-type]
+            raise ValueError(f"a header whose {field.name} is {value!r}")
+    if unknown := set(document) - {field.name for field in fields(ShardHeader)}:
+        raise ValueError(f"a header with the unknown field {min(unknown)}")
+    return ShardHeader(**document)
+
+
 def read_header(schema: pa.Schema) -> ShardHeader:
     """Read the header from a schema.
 
     Raises:
         ValueError: There is none, it is of another version, or the columns do not fit it.
     """
-    document: dict[str, Any] = json.loads((schema.metadata or {}).get(HEADER_KEY, b"{}"))
-    version = document.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ValueError(f"format version {version}, this Hearth reads {FORMAT_VERSION}")
-    names = {field.name for field in fields(ShardHeader)}
-    if names != set(document):
-        raise ValueError(f"header fields {sorted(names ^ set(document))} are missing or unknown")
-    header = ShardHeader(**document)
+    header = make_header(json.loads((schema.metadata or {}).get(HEADER_KEY, b"{}")))
     if not schema.equals(header.schema()):
         raise ValueError("columns that do not fit the header")
     return header
@@ -115,6 +128,11 @@ class Rows:
         """Return (N, mask_bytes): set `which[i]` of row i."""
         sets = self.masks.reshape(len(self), header.mask_sets, header.mask_bytes)
         return np.ascontiguousarray(sets[np.arange(len(self)), which])
+
+
+def mask_budget(length: NDArray[Any], probability: float) -> NDArray[np.int64]:
+    """Return how many tokens of rows of `length` tokens a mask set may cover: rounded half up."""
+    return np.floor(length * probability + 0.5).astype(np.int64)
 
 
 def concatenate(parts: Iterable[Rows]) -> Rows:

@@ -1,6 +1,5 @@
 """Map shards into memory and gather rows from them; nothing is copied before the gather."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from shards.errors import DataError
-from shards.format import Rows, ShardHeader, concatenate, read_header
+from shards.format import Rows, ShardHeader, concatenate, make_header, read_header
 from shards.manifest import Manifest, read_manifest
 
 REPACK = "run `python cli.py pack` again"
@@ -23,16 +22,26 @@ def open_shard(path: Path) -> tuple[ShardHeader, Rows]:
         DataError: The file is missing, truncated, of another format or version.
     """
     try:
-        reader = ipc.open_file(pa.memory_map(str(path)))
+        content = pa.memory_map(str(path)).read_buffer()
+        reader = ipc.open_file(content)
         header = read_header(reader.schema)
         if reader.num_record_batches != 1:
             raise ValueError(f"{reader.num_record_batches} record batches, not 1")
         batch = reader.get_batch(0)
         batch.validate()
+        if not all(_lies_in(content, column) for column in batch.columns):
+            raise ValueError("compressed columns")
         columns = {name: _view(batch.column(name)) for name in batch.schema.names}
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path} is not a whole shard ({error})", REPACK) from error
     return header, Rows(**columns)
+
+
+def _lies_in(content: pa.Buffer, column: pa.Array) -> bool:
+    """Return whether a column's values are the file's own bytes, not a decompressed copy."""
+    values = [buffer for buffer in column.buffers() if buffer is not None and buffer.size]
+    end = content.address + content.size
+    return all(content.address <= b.address and b.address + b.size <= end for b in values)
 
 
 def _view(column: pa.Array) -> NDArray[Any]:
@@ -51,22 +60,24 @@ class ShardFolder:
     def __init__(self, folder: Path, split: str) -> None:
         self.folder = folder
         self.split = split
-        self.manifest = read_shard_manifest(folder)
-        names = sorted(name for name in self.manifest.files if name.startswith(f"{split}/"))
-        opened = [open_shard(folder / name) for name in names]
-        self._shards = [rows for _, rows in opened]
+        self.manifest, self.header = read_shard_manifest(folder)
+        self._shards = []
+        for name in sorted(name for name in self.manifest.files if name.startswith(f"{split}/")):
+            if not self.manifest.files[name].stands(folder / name):
+                raise DataError(f"{folder / name} is not what was packed", REPACK)
+            header, rows = open_shard(folder / name)
+            if header != self.header:
+                raise DataError(f"{folder / name} is a shard of another folder", REPACK)
+            self._shards.append(rows)
         self._ends = np.cumsum([len(rows) for rows in self._shards], dtype=np.int64)
-
-    @cached_property
-    def header(self) -> ShardHeader:
-        """Return the header that all shards of the folder share."""
-        return ShardHeader(**self.manifest.counts["header"])
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def gather(self, index: NDArray[np.int64]) -> Rows:
         """Copy the rows at `index` (N,), numbered through all shards, in the order asked for."""
+        if len(index) == 0:
+            return self._shards[0].take(slice(0, 0))
         shard_of = np.searchsorted(self._ends, index, side="right")
         order = np.argsort(shard_of, kind="stable")
         parts = []
@@ -79,11 +90,11 @@ class ShardFolder:
         return concatenate(parts).take(back)
 
 
-def read_shard_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a folder of shards.
+def read_shard_manifest(folder: Path) -> tuple[Manifest, ShardHeader]:
+    """Read the manifest of a folder of shards, and the header in it.
 
     Raises:
-        DataError: There is none, or another stage wrote it.
+        DataError: There is none, another stage wrote it, or it has no header of this version.
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -92,4 +103,7 @@ def read_shard_manifest(folder: Path) -> Manifest:
     if manifest.stage != "pack":
         problem = f"{folder} was made by `{manifest.stage}`, not `pack`"
         raise DataError(problem, "give the folder that `python cli.py pack` wrote (--shards)")
-    return manifest
+    try:
+        return manifest, make_header(manifest.counts.get("header"))
+    except ValueError as error:
+        raise DataError(f"{folder} cannot be read: {error}", REPACK) from error

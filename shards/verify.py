@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, hash_file
-from shards.format import NO_LABEL, Rows, ShardHeader, unpack_masks
+from shards.format import NO_LABEL, Rows, ShardHeader, mask_budget, unpack_masks
 from shards.manifest import MANIFEST_NAME, FileRecord
 from shards.reader import open_shard, read_shard_manifest
 
@@ -26,8 +26,8 @@ def verify(folder: Path) -> Iterator[str]:
     Raises:
         DataError: There is no manifest to verify against.
     """
-    manifest = read_shard_manifest(folder)
-    header = ShardHeader(**manifest.counts["header"])
+    manifest, header = read_shard_manifest(folder)
+    documents = sum(source["documents"] for source in manifest.counts.get("sources", []))
     yield from _foreign_files(folder, set(manifest.files))
     for name, record in manifest.files.items():
         path = folder / name
@@ -39,7 +39,7 @@ def verify(folder: Path) -> Iterator[str]:
             if hash_file(path) != record.blake3:
                 yield f"{path} is not what was written: its content hash differs"
             if path.suffix == ".arrow":
-                yield from _shard(path, header, record)
+                yield from _shard(path, header, record, documents)
 
 
 def _foreign_files(folder: Path, known: set[str]) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _foreign_files(folder: Path, known: set[str]) -> Iterator[str]:
             yield f"{path} is {kind}: the manifest does not list it"
 
 
-def _shard(path: Path, expected: ShardHeader, record: FileRecord) -> Iterator[str]:
+def _shard(path: Path, expected: ShardHeader, record: FileRecord, documents: int) -> Iterator[str]:
     try:
         header, rows = open_shard(path)
     except DataError as error:
@@ -62,7 +62,10 @@ def _shard(path: Path, expected: ShardHeader, record: FileRecord) -> Iterator[st
         yield f"{path} has {len(rows)} rows, the manifest says {record.rows}"
     for start in range(0, len(rows), BLOCK_ROWS):
         block = rows.take(slice(start, start + BLOCK_ROWS))
-        for problem, wrong in check_rows(header, block):
+        unknown = (f"a document number of {documents} or more", block.document >= documents)
+        for problem, wrong in (*check_rows(header, block), unknown):
+            if not wrong.any():
+                continue
             first = start + int(np.flatnonzero(wrong)[0])
             yield f"{path} row {first}: {problem} ({int(wrong.sum())} such rows in this block)"
 
@@ -99,7 +102,12 @@ def _rules(header: ShardHeader, rows: Rows) -> Iterator[tuple[str, Wrong]]:
         "a label that does not fit its segments",
         has_second == (rows.sentence_order_label == NO_LABEL),
     )
-    structural = [header.cls_token_id, header.sep_token_id, header.pad_token_id]
+    structural = [
+        header.cls_token_id,
+        header.sep_token_id,
+        header.pad_token_id,
+        header.mask_token_id,
+    ]
     yield "a special token inside a segment", (np.isin(ids, structural) & ~special & real).any(1)
     yield from _mask_rules(header, rows, special | ~real)
 
@@ -124,8 +132,3 @@ def _mask_rules(
         yield f"mask set {which} is over its budget", chosen.sum(1) > budget
         beyond = np.unpackbits(packed, axis=1, bitorder="little")[:, header.max_length :]
         yield f"mask set {which} has bits beyond the row", beyond.any(1)
-
-
-def mask_budget(length: NDArray[Any], probability: float) -> NDArray[np.int64]:
-    """Return how many tokens of rows of `length` tokens a mask set may cover: rounded half up."""
-    return np.floor(length * probability + 0.5).astype(np.int64)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from model.presets import PRESETS
 
-DEFAULT_PRESET = "home"
+DEFAULT_PRESET: Literal["home"] = "home"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -13,7 +13,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 class PretrainConfig:
     """How a model is pretrained; `pretrain_config` fills in what the preset says."""
 
-    preset: Annotated[Literal["tiny", "home", "home-768"], "networks and defaults"]
+    preset: Annotated[Literal["tiny", "home", "home-768"], "networks and defaults"] = DEFAULT_PRESET
     steps: Annotated[int, "updates in the whole run"]
     batch_size: Annotated[int, "rows in an update"]
     learning_rate: Annotated[float, "peak of the schedule"]

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.masks import MAX_NGRAM, NGRAM_LAW, OUTSIDE, draw_masks
+from pipeline.masks import MAX_NGRAM, NGRAM_LAW, draw_masks
+
+OUTSIDE = -1
 
 WORD_LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
@@ -17,7 +19,7 @@ def draw_set(lengths: list[int], segments: list[int], budget: int, seed: int):
     bits = np.zeros((words[-1] + 8) // 8, np.uint8)
     drawn, placed = np.zeros(MAX_NGRAM, np.int64), np.zeros(MAX_NGRAM, np.int64)
     stream = np.array([seed], np.uint64)
-    inside = np.array(segments, np.int64)
+    inside = np.array(segments) != OUTSIDE
     covered = draw_masks(words, inside, budget, stream, bits, drawn, placed)
     is_masked = np.unpackbits(bits, bitorder="little").astype(bool)
     return covered, is_masked, words, drawn, placed

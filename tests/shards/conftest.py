@@ -73,7 +73,10 @@ def write_folder() -> Callable[[Path, ShardHeader, dict[str, Rows]], None]:
 
     def write(folder: Path, header: ShardHeader, shards: dict[str, Rows]) -> None:
         files = {name: write_shard(folder / name, header, rows) for name, rows in shards.items()}
-        counts = {"header": asdict(header)}
+        counts = {
+            "header": asdict(header),
+            "sources": [{"name": "text", "documents": 1 << 32}],
+        }
         Manifest(stage="pack", config={}, inputs={}, files=files, counts=counts).write(folder)
 
     return write

@@ -1,0 +1,65 @@
+"""Command-line flags made from configuration dataclasses, so that each is written down once."""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import click
+
+Command = Callable[..., None]
+Made = TypeVar("Made")
+
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
+
+
+def configured_by(config: type) -> Callable[[Command], Command]:
+    """Add a flag for each annotated field of a configuration dataclass.
+
+    A flag that is not given is None: what then holds is the configuration's own business.
+    """
+
+    def decorate(command: Command) -> Command:
+        hints = get_type_hints(config, include_extras=True)
+        for field in reversed(fields(config)):
+            if hasattr(hints[field.name], "__metadata__"):
+                command = _flag(field, hints[field.name])(command)
+        return command
+
+    return decorate
+
+
+def _flag(field: Field[Any], hint: Any) -> Callable[[Command], Command]:  # noqa: ANN401
+    kind, (text, *_) = get_args(hint)[0], hint.__metadata__
+    if get_origin(kind) is UnionType:
+        kind = next(option for option in get_args(kind) if option is not NoneType)
+    flag = "--" + field.name.replace("_", "-")
+    if kind is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", field.name, default=None, help=text)
+    choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else kind
+    if field.default is not None:
+        default = "the preset's" if field.default is MISSING else field.default
+        text += f"  [default: {default}]"
+    return click.option(flag, field.name, type=choices, default=None, help=text)
+
+
+def build(make: Callable[..., Made], options: dict[str, Any]) -> Made:
+    """Call `make` with the options that were given; a value it refuses is a usage error."""
+    try:
+        return make(**{name: value for name, value in options.items() if value is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def read_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read "100MB" (kB, MB and GB are powers of ten) as bytes."""
+    if value is None:
+        return None
+    for unit, scale in UNITS.items():
+        number = value.upper().removesuffix(unit)
+        if number != value.upper():
+            try:
+                return int(float(number) * scale)
+            except ValueError:
+                break
+    raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)
