@@ -4,6 +4,7 @@ Each command imports its own code when it runs, so that `--help` answers at once
 """
 
 import os
+import shlex
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -32,12 +33,16 @@ class Boundary(click.Group):
             return super().invoke(context)
         except DataError as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # Click ends in silence: the reader, `head` say, has had enough
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             reason = f"{where}{error.strerror or error}"
             raise click.ClickException(f"{reason}: mend that and run the command again") from error
         except KeyboardInterrupt:
-            raise click.ClickException("interrupted: run the same command to go on") from None
+            raise click.ClickException(
+                "interrupted; nothing half-written is left: run the command again"
+            ) from None
 
 
 def given(name: str) -> bool:
@@ -55,9 +60,9 @@ def show(outcome: "Outcome") -> None:
     click.echo(describe(outcome.manifest))
 
 
-def next_command(command: str) -> None:
+def next_command(*words: str | Path) -> None:
     """Print the command to run next, as the last line."""
-    click.echo(f"next: python cli.py {command}")
+    click.echo(f"next: python cli.py {shlex.join(map(str, words))}")
 
 
 def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
@@ -65,6 +70,7 @@ def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
     return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
 
 
+SENTENCE = "Paris is the [MASK] of France."
 PATH: click.Path = click.Path(path_type=Path)
 workers_option = click.option(
     "--workers",
@@ -108,7 +114,10 @@ def fetch(
         raise click.UsageError(f"--from goes with one SOURCE, not {len(sources)}")
     for source in sources:
         show(fetch_source(source, source_path=source_path, data=data, limit=limit, workers=workers))
-    next_command("glue RUN" if sources == ("glue",) else f"tokenize --text {data / 'text'}")
+    if sources == ("glue",):
+        next_command("glue", "RUN", "--data", data)
+    else:
+        next_command("tokenize", "--text", data / "text", "--out", data / "tokenizer")
 
 
 @main.command()
@@ -120,7 +129,7 @@ def tokenize(text: Path, out: Path, **options: Any) -> None:  # noqa: ANN401
     from pipeline.tokenizer import train_tokenizer
 
     show(train_tokenizer(text, out, build(TokenizeConfig, options)))
-    next_command(f"pack --text {text} --tokenizer {out}")
+    next_command("pack", "--text", text, "--tokenizer", out, "--out", out.parent / "shards")
 
 
 @main.command()
@@ -134,7 +143,7 @@ def pack(text: Path, tokenizer: Path, out: Path, workers: int, **options: Any) -
     from pipeline.pack import pack as pack_text
 
     show(pack_text(text, tokenizer, out, build(PackConfig, options), workers))
-    next_command(f"pretrain --shards {out}")
+    next_command("pretrain", "--shards", out)
 
 
 @main.command()
@@ -156,7 +165,7 @@ def pretrain(shards: Path, out: Path | None, device: str, resume: bool, **option
     else:
         out = out or Path("runs") / f"{config.preset}-{datetime.now():%Y%m%d_%H%M%S}"
         start_run(shards, out, config, device, click.echo)
-    next_command(f"report {out}")
+    next_command("report", out)
 
 
 @main.command()
@@ -192,7 +201,7 @@ def glue(
         device=device,
     )
     click.echo(results)
-    next_command(f"report {run}")
+    next_command("fill", run, SENTENCE)
 
 
 @main.command()
@@ -209,7 +218,7 @@ def verify(shards: Path) -> None:
         remedy = f"delete {shards} and run `python cli.py pack --out {shards}`"
         raise click.ClickException(f"{found} problems in {shards}: {remedy}")
     click.echo(f"{shards} is intact")
-    next_command(f"pretrain --shards {shards}")
+    next_command("pretrain", "--shards", shards)
 
 
 @main.command()
@@ -221,7 +230,7 @@ def inspect(shards: Path, rows: int) -> None:
 
     for line in inspect_shards(shards, rows):
         click.echo(line)
-    next_command(f"pretrain --shards {shards}")
+    next_command("pretrain", "--shards", shards)
 
 
 @main.command()
@@ -235,7 +244,7 @@ def fill(run: Path, text: str, top: int) -> None:
     for filling in fill_text(run, text, top):
         pairs = zip(filling.tokens, filling.probabilities, strict=True)
         click.echo("  ".join(f"{token} {share:.3f}" for token, share in pairs))
-    next_command(f"glue {run}")
+    next_command("glue", run)
 
 
 @main.command()
@@ -246,7 +255,7 @@ def export(run: Path, out: Path) -> None:
     from train.export import export_run
 
     click.echo(f"{export_run(run, out)} -> {out}")
-    next_command(f"fill {out} 'Paris is the [MASK] of France.'")
+    next_command("fill", out, SENTENCE)
 
 
 @main.command()
@@ -258,7 +267,7 @@ def report(run: Path) -> None:
     picture, table = draw(run)
     click.echo(table)
     click.echo(f"curves: {picture}")
-    next_command(f"fill {run} 'Paris is the [MASK] of France.'")
+    next_command("fill", run, SENTENCE)
 
 
 if __name__ == "__main__":

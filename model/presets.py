@@ -1,6 +1,7 @@
 """Sizes and training defaults that go together, by name."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from model.config import ElectraConfig, ModelConfig, SentenceOrder
 
@@ -47,63 +48,56 @@ ALECTRA_GENERATOR = EncoderSize(
     hidden_size=256, num_hidden_layers=3, num_attention_heads=1, intermediate_size=1024
 )
 
-PRESETS: dict[str, Preset] = {
-    # Sized to show learning within minutes on two CPU cores; no published counterpart.
-    "tiny": Preset(
-        embedding_size=128,
-        generator=EncoderSize(
-            hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512
-        ),
-        discriminator=EncoderSize(
-            hidden_size=128, num_hidden_layers=4, num_attention_heads=2, intermediate_size=512
-        ),
-        dropout=0.0,
-        batch_size=32,
-        learning_rate=2e-3,
-        warmup_fraction=0.1,
-        steps=500,
-        checkpoint_every=250,
+# ALECTRA-small's networks with ELECTRA-small's schedule (electra, configure_pretraining.py).
+HOME = Preset(
+    embedding_size=128,
+    generator=ALECTRA_GENERATOR,
+    discriminator=EncoderSize(
+        hidden_size=256, num_hidden_layers=12, num_attention_heads=4, intermediate_size=1024
     ),
-    # ALECTRA-small's networks with ELECTRA-small's schedule (electra, configure_pretraining.py).
-    "home": Preset(
-        embedding_size=128,
-        generator=ALECTRA_GENERATOR,
-        discriminator=EncoderSize(
-            hidden_size=256, num_hidden_layers=12, num_attention_heads=4, intermediate_size=1024
-        ),
-        dropout=0.1,
-        batch_size=128,
-        learning_rate=5e-4,
-        warmup_fraction=0.01,
-        steps=1_000_000,
-        checkpoint_every=5_000,
+    dropout=0.1,
+    batch_size=128,
+    learning_rate=5e-4,
+    warmup_fraction=0.01,
+    steps=1_000_000,
+    checkpoint_every=5_000,
+)
+# The discriminator has the shape of ALBERT base.
+HOME_768 = replace(
+    HOME,
+    discriminator=EncoderSize(
+        hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072
     ),
-    # The discriminator has the shape of ALBERT base.
-    "home-768": Preset(
-        embedding_size=128,
-        generator=ALECTRA_GENERATOR,
-        discriminator=EncoderSize(
-            hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072
-        ),
-        dropout=0.1,
-        batch_size=128,
-        learning_rate=5e-4,
-        warmup_fraction=0.01,
-        steps=1_000_000,
-        checkpoint_every=5_000,
+)
+# Sized to show learning within minutes on two CPU cores; no published counterpart.
+TINY = Preset(
+    embedding_size=128,
+    generator=EncoderSize(
+        hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512
     ),
-}
+    discriminator=EncoderSize(
+        hidden_size=128, num_hidden_layers=4, num_attention_heads=2, intermediate_size=512
+    ),
+    dropout=0.0,
+    batch_size=16,
+    learning_rate=2e-3,
+    warmup_fraction=0.1,
+    steps=1000,
+    checkpoint_every=250,
+)
+
+PresetName = Literal["tiny", "home", "home-768"]
+PRESETS: dict[PresetName, Preset] = {"tiny": TINY, "home": HOME, "home-768": HOME_768}
 
 
 def electra_config(
-    preset: str,
+    preset: PresetName,
     *,
     vocab_size: int,
     max_position_embeddings: int,
     pad_token_id: int,
     mask_token_id: int,
     sentence_order: SentenceOrder = "discriminator",
-    dropout: float | None = None,
 ) -> ElectraConfig:
     """Return the pair that `preset` names, for one vocabulary and row length.
 
@@ -114,7 +108,6 @@ def electra_config(
         pad_token_id: Id of [PAD].
         mask_token_id: Id of [MASK].
         sentence_order: Which networks learn the order of sentences.
-        dropout: Dropout everywhere; None = the preset's.
 
     Raises:
         ValueError: `preset` is unknown, or a value is out of range.
@@ -122,25 +115,17 @@ def electra_config(
     if preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}; known are {', '.join(PRESETS)}")
     chosen = PRESETS[preset]
-    probability = chosen.dropout if dropout is None else dropout
-
-    def model_config(size: EncoderSize) -> ModelConfig:
-        return ModelConfig(
-            vocab_size=vocab_size,
-            embedding_size=chosen.embedding_size,
-            hidden_size=size.hidden_size,
-            num_hidden_layers=size.num_hidden_layers,
-            num_attention_heads=size.num_attention_heads,
-            intermediate_size=size.intermediate_size,
-            hidden_dropout_prob=probability,
-            attention_probs_dropout_prob=probability,
-            max_position_embeddings=max_position_embeddings,
-            pad_token_id=pad_token_id,
-        )
-
+    shared: dict[str, Any] = {
+        "vocab_size": vocab_size,
+        "embedding_size": chosen.embedding_size,
+        "hidden_dropout_prob": chosen.dropout,
+        "attention_probs_dropout_prob": chosen.dropout,
+        "max_position_embeddings": max_position_embeddings,
+        "pad_token_id": pad_token_id,
+    }
     return ElectraConfig(
-        generator=model_config(chosen.generator),
-        discriminator=model_config(chosen.discriminator),
+        generator=ModelConfig(**asdict(chosen.generator), **shared),
+        discriminator=ModelConfig(**asdict(chosen.discriminator), **shared),
         mask_token_id=mask_token_id,
         sentence_order=sentence_order,
     )

@@ -1,5 +1,6 @@
 """Command-line flags made from configuration dataclasses, so that each is written down once."""
 
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
@@ -59,7 +60,9 @@ def read_size(context: click.Context, parameter: click.Parameter, value: str | N
         number = value.upper().removesuffix(unit)
         if number != value.upper():
             try:
-                return int(float(number) * scale)
+                size = float(number) * scale
             except ValueError:
                 break
+            if 1 <= size < math.inf:
+                return int(size)
     raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)

@@ -19,12 +19,13 @@ WINDOW_PER_WORKER = 2
 """Tasks in flight for each worker: enough to keep it busy, few enough to bound memory."""
 
 
-def _live_and_die_with_the_parent() -> None:
+def _begin() -> None:
     """Leave Ctrl-C to the parent's message, and exit at once when the parent was killed.
 
     An orphan that went on writing would race with the run that takes the work up again.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes share the cores already
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -39,7 +40,7 @@ def _live_and_die_with_the_parent() -> None:
 def process_pool(workers: int) -> Iterator[Executor]:
     """Yield an executor of `workers` spawned processes; on any exception they are terminated."""
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, initializer=_live_and_die_with_the_parent)
+    executor = ProcessPoolExecutor(workers, context, initializer=_begin)
     try:
         yield executor
     except BaseException as error:

@@ -31,7 +31,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename is None and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -40,10 +40,10 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable (no-op where folders cannot be opened)."""
+def sync(path: Path) -> None:
+    """Make the content of a file, or the renames inside a folder, durable."""
     with suppress(PermissionError):  # Windows refuses to open a folder
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

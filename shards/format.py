@@ -82,7 +82,11 @@ def make_header(document: Any) -> ShardHeader:  # noqa: ANN401
             raise ValueError(f"a header whose {field.name} is {value!r}")
     if unknown := set(document) - {field.name for field in fields(ShardHeader)}:
         raise ValueError(f"a header with the unknown field {min(unknown)}")
-    return ShardHeader(**document)
+    header = ShardHeader(**document)
+    special = [value for name, value in vars(header).items() if name.endswith("_token_id")]
+    if len(set(special)) < len(special):
+        raise ValueError(f"a header whose special ids {special} are not all different")
+    return header
 
 
 def read_header(schema: pa.Schema) -> ShardHeader:

@@ -13,9 +13,10 @@ from shards.format import NO_LABEL, Rows, ShardHeader, mask_budget, unpack_masks
 from shards.manifest import MANIFEST_NAME, FileRecord
 from shards.reader import open_shard, read_shard_manifest
 
-Wrong = Any
-"""(N,) bool: the rows that break a rule."""
+Wrong = NDArray[np.bool_] | np.bool_
+"""(N,): the rows that break a rule."""
 
+TOKENIZER = "tokenizer/tokenizer.json"
 BLOCK_ROWS = 8192
 """Rows checked at a time, to bound memory."""
 
@@ -28,6 +29,7 @@ def verify(folder: Path) -> Iterator[str]:
     """
     manifest, header = read_shard_manifest(folder)
     documents = sum(source["documents"] for source in manifest.counts.get("sources", []))
+    documents_of: dict[str, NDArray[Any]] = {}
     yield from _foreign_files(folder, set(manifest.files))
     for name, record in manifest.files.items():
         path = folder / name
@@ -38,8 +40,11 @@ def verify(folder: Path) -> Iterator[str]:
         else:
             if hash_file(path) != record.blake3:
                 yield f"{path} is not what was written: its content hash differs"
+            if name == TOKENIZER and record.blake3 != header.tokenizer:
+                yield f"{path} is not the tokenizer that made the ids"
             if path.suffix == ".arrow":
                 yield from _shard(path, header, record, documents)
+                yield from _split(path, name.partition("/")[0], documents_of)
 
 
 def _foreign_files(folder: Path, known: set[str]) -> Iterator[str]:
@@ -68,6 +73,18 @@ def _shard(path: Path, expected: ShardHeader, record: FileRecord, documents: int
                 continue
             first = start + int(np.flatnonzero(wrong)[0])
             yield f"{path} row {first}: {problem} ({int(wrong.sum())} such rows in this block)"
+
+
+def _split(path: Path, split: str, documents_of: dict[str, NDArray[Any]]) -> Iterator[str]:
+    """Add a shard's documents to its split's, and name one that another split has too."""
+    try:
+        found = np.unique(open_shard(path)[1].document)
+    except DataError:
+        return  # named already
+    for other, documents in documents_of.items():
+        if other != split and len(both := np.intersect1d(found, documents)):
+            yield f"{path} has rows of document {both[0]}, and so has the {other} split"
+    documents_of[split] = np.union1d(documents_of.get(split, found), found)
 
 
 def check_rows(header: ShardHeader, rows: Rows) -> Iterator[tuple[str, Wrong]]:

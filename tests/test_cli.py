@@ -186,4 +186,4 @@ def test_ctrl_c_is_one_line(monkeypatch, tmp_path):
 
     monkeypatch.setattr("pipeline.tokenizer.train_tokenizer", interrupted)
     line = one_line(run("tokenize"))
-    assert line == "interrupted: run the same command to go on"
+    assert line == "interrupted; nothing half-written is left: run the command again"

@@ -18,7 +18,7 @@ from safetensors.torch import save as to_bytes
 
 from model.electra import Electra
 from shards.errors import DataError
-from shards.files import TEMPORARY_SUFFIX, hash_file, sync_folder, write_atomically, write_text
+from shards.files import TEMPORARY_SUFFIX, hash_file, sync, write_atomically, write_text
 from shards.manifest import Manifest, read_manifest, record_file
 
 KEEP = 2
@@ -54,22 +54,39 @@ def save_checkpoint(
     Manifest(stage="checkpoint", config={}, inputs={}, files=files).write(folder)
     shutil.rmtree(final, ignore_errors=True)
     folder.rename(final)
-    sync_folder(checkpoints)
-    for old in _folders(checkpoints)[KEEP:]:
-        shutil.rmtree(old)
+    sync(checkpoints)
+    _delete_old(checkpoints, state.step)
     return final
+
+
+def _delete_old(checkpoints: Path, step: int) -> None:
+    """Keep the newest KEEP checkpoints up to `step`.
+
+    Those beyond it are damaged, or the run would have gone on from them.
+    """
+    folders = _folders(checkpoints)
+    beyond = [folder for folder in folders if _step_of(folder) > step]
+    for folder in [*beyond, *folders[len(beyond) + KEEP :]]:
+        shutil.rmtree(folder)
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def _folders(checkpoints: Path) -> list[Path]:
     """Return the folders of whole checkpoints, newest first."""
     found = [path for path in checkpoints.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+    return sorted(found, key=_step_of, reverse=True)
 
 
 def whole_checkpoints(checkpoints: Path) -> Iterator[Path]:
     """Yield the checkpoints whose every byte is what was written, newest first."""
     for folder in _folders(checkpoints):
-        manifest = read_manifest(folder)
+        try:
+            manifest = read_manifest(folder)
+        except DataError:
+            continue
         if manifest and all(
             (folder / name).is_file() and hash_file(folder / name) == record.blake3
             for name, record in manifest.files.items()

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from model.presets import PRESETS
+from model.presets import PRESETS, PresetName
 
-DEFAULT_PRESET: Literal["home"] = "home"
+DEFAULT_PRESET: PresetName = "home"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -13,7 +13,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 class PretrainConfig:
     """How a model is pretrained; `pretrain_config` fills in what the preset says."""
 
-    preset: Annotated[Literal["tiny", "home", "home-768"], "networks and defaults"] = DEFAULT_PRESET
+    preset: Annotated[PresetName, "networks and defaults"] = DEFAULT_PRESET
     steps: Annotated[int, "updates in the whole run"]
     batch_size: Annotated[int, "rows in an update"]
     learning_rate: Annotated[float, "peak of the schedule"]
@@ -29,11 +29,13 @@ class PretrainConfig:
             if not getattr(self, name) > 0:
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag} {getattr(self, name)} is not above 0")
+        if self.learning_rate > 1:
+            raise ValueError(f"--learning-rate {self.learning_rate} is more than 1")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
 
 
-def pretrain_config(preset: str = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
+def pretrain_config(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
     """Return the preset's configuration with the `chosen` fields in place of its own.
 
     Raises:

@@ -42,9 +42,9 @@ def evaluate(
     model.eval()
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(SEED)
-        rows = min(len(validation), MAX_ROWS)
-        for first in range(0, rows, batch_size):
-            index = np.arange(first, min(first + batch_size, rows))
+        evenly = spread(len(validation), MAX_ROWS)
+        for first in range(0, len(evenly), batch_size):
+            index = evenly[first : first + batch_size]
             held_out = validation.gather(index)
             batch = to_batch(held_out, np.zeros(len(index), np.int64), validation.header, device)
             output = model(**vars(batch))
@@ -56,16 +56,22 @@ def evaluate(
             verdicts.append(output.replaced_logits[is_real].cpu().numpy())
             labels.append(output.is_replaced[is_real].cpu().numpy())
     model.train()
-    scores = {f"{name}_loss": losses[name] / max(1, counts[name]) for name in losses}
-    scores |= {f"{name}_accuracy": correct[name] / max(1, counts[name]) for name in losses}
     is_replaced = np.concatenate(labels)
     share = float(is_replaced.mean())
-    scores["replaced_share"] = share
-    scores["replaced_token_entropy"] = _entropy(share)
-    scores["replaced_token_auc"] = area_under_curve(np.concatenate(verdicts), is_replaced)
-    scores["sentence_order_rows"] = counts["sentence_order"]
-    scores["sentence_order_sigma"] = 0.5 / math.sqrt(max(1, counts["sentence_order"]))
-    return scores
+    return {
+        **{f"{name}_loss": losses[name] / max(1, counts[name]) for name in losses},
+        **{f"{name}_accuracy": correct[name] / max(1, counts[name]) for name in losses},
+        "replaced_share": share,
+        "replaced_token_entropy": _entropy(share),
+        "replaced_token_auc": area_under_curve(np.concatenate(verdicts), is_replaced),
+        "sentence_order_rows": counts["sentence_order"],
+        "sentence_order_sigma": 0.5 / math.sqrt(max(1, counts["sentence_order"])),
+    }
+
+
+def spread(rows: int, most: int) -> NDArray[np.int64]:
+    """Return up to `most` row numbers spread evenly over all, and so over all sources."""
+    return np.linspace(0, rows - 1, min(rows, most)).astype(np.int64)
 
 
 def _entropy(share: float) -> float:
@@ -95,10 +101,10 @@ def unigram_loss(train: ShardFolder, validation: ShardFolder) -> float:
     """
     header = train.header
     counts = np.ones(header.vocab_size)
-    for first in range(0, min(len(train), BASELINE_ROWS), 4096):
-        rows = train.gather(np.arange(first, min(first + 4096, len(train), BASELINE_ROWS)))
+    for index in np.array_split(spread(len(train), BASELINE_ROWS), 32):
+        rows = train.gather(index)
         counts += np.bincount(_content(rows.input_ids, header), minlength=header.vocab_size)
-    rows = validation.gather(np.arange(min(len(validation), MAX_ROWS)))
+    rows = validation.gather(spread(len(validation), MAX_ROWS))
     first_set = rows.mask_set(np.zeros(len(rows), np.int64), header)
     targets = rows.input_ids[unpack_masks(first_set, header.max_length)]
     return float(-np.log(counts[targets] / counts.sum()).mean())

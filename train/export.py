@@ -7,11 +7,15 @@ from pathlib import Path
 from model.electra import Electra
 from model.huggingface import save
 from shards.errors import DataError
-from shards.files import TEMPORARY_SUFFIX, sync_folder
+from shards.files import TEMPORARY_SUFFIX, sync
 from train.checkpoint import load_weights, newest_checkpoint
 from train.runs import Run, load_run
 
 CARD = "README.md"
+EXPORTED = {
+    *("config.json", "model.safetensors", "heads.safetensors", "generator"),
+    *("tokenizer.json", "tokenizer_config.json", CARD),
+}
 
 
 def export_run(folder: Path, out: Path) -> Path:
@@ -34,10 +38,10 @@ def export_model(run: Run, model: Electra, out: Path) -> None:
     The folder is made under another name and renamed, so `out` is whole or absent.
 
     Raises:
-        DataError: `out` exists and is no earlier export.
+        DataError: `out` holds something that is no part of an earlier export.
     """
-    if out.exists() and not (out / "heads.safetensors").is_file():
-        raise DataError(f"{out} exists and is no export", "choose another --out")
+    if foreign := sorted({path.name for path in out.glob("*")} - EXPORTED):
+        raise DataError(f"{out} holds {foreign[0]}, no part of an export", "choose another --out")
     temporary = out.with_name(out.name + TEMPORARY_SUFFIX)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -45,9 +49,12 @@ def export_model(run: Run, model: Electra, out: Path) -> None:
     for folder in (temporary, temporary / "generator"):
         _write_tokenizer(run, folder)
     (temporary / CARD).write_text(_card(run), encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
+    for path in temporary.rglob("*.*"):
+        sync(path)
+    if out.exists():
+        shutil.rmtree(out)
     temporary.rename(out)
-    sync_folder(out.parent)
+    sync(out.parent)
 
 
 def _write_tokenizer(run: Run, folder: Path) -> None:

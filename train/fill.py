@@ -8,7 +8,9 @@ import torch
 from tokenizers import Tokenizer
 
 from model.huggingface import MaskedLanguageModel, load_masked_language_model
+from pipeline.encode import load_tokenizer
 from shards.errors import DataError
+from train.runs import find_export
 
 MASK = "[MASK]"
 
@@ -34,6 +36,9 @@ def fill(folder: Path, text: str, top: int) -> Iterator[Filling]:
     """
     generator = find_export(folder) / "generator"
     tokenizer, model = _load(generator)
+    if top > tokenizer.get_vocab_size():
+        problem = f"--top {top} is more than the {tokenizer.get_vocab_size()} entries there are"
+        raise DataError(problem, "ask for fewer")
     encoding = tokenizer.encode(text)
     limit = model.encoder.config.max_position_embeddings
     if len(encoding.ids) > limit:
@@ -52,24 +57,11 @@ def fill(folder: Path, text: str, top: int) -> Iterator[Filling]:
 
 
 def _load(generator: Path) -> tuple[Tokenizer, MaskedLanguageModel]:
-    path = generator / "tokenizer.json"
+    remedy = "export the run again"
     try:
         model = load_masked_language_model(generator)
     except (ValueError, FileNotFoundError) as error:
-        raise DataError(f"no generator at {generator} ({error})", "export the run again") from error
-    if not path.is_file():
-        raise DataError(f"{path} is missing", "export the run again")
-    return Tokenizer.from_file(str(path)), model
-
-
-def find_export(folder: Path) -> Path:
-    """Return the exported folder that `folder` is, or that the run in `folder` has.
-
-    Raises:
-        DataError: There is neither.
-    """
-    for candidate in (folder / "hf", folder):
-        if (candidate / "config.json").is_file():
-            return candidate
-    remedy = f"run `python cli.py export {folder} --out DIR` and give DIR"
-    raise DataError(f"no exported model at {folder}", remedy)
+        raise DataError(f"no generator at {generator} ({error})", remedy) from error
+    tokenizer = load_tokenizer(generator / "tokenizer.json", remedy)
+    tokenizer.encode_special_tokens = False  # here alone, [MASK] is not text
+    return tokenizer, model

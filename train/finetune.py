@@ -20,7 +20,7 @@ from model.heads import ClassificationHead
 from pipeline.tasks import Task
 from shards.errors import DataError
 from train.glue_config import GlueConfig
-from train.glue_rows import Batch, Rows
+from train.glue_rows import EncodedRows, Inputs
 from train.optimizer import MAX_GRAD_NORM, adamw
 from train.schedule import learning_rate
 
@@ -33,13 +33,13 @@ class Classifier(nn.Module):
         self.encoder = encoder
         self.head = head
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, inputs: Inputs) -> Tensor:
         """Return logits (B, labels) in float32."""
         device = next(self.parameters()).device
         hidden_states = self.encoder(
-            batch.input_ids.to(device),
-            batch.attention_mask.to(device),
-            batch.token_type_ids.to(device),
+            inputs.input_ids.to(device),
+            inputs.attention_mask.to(device),
+            inputs.token_type_ids.to(device),
         )
         logits: Tensor = self.head(hidden_states).float()
         return logits
@@ -69,7 +69,7 @@ def steps_of(rows: int, epochs: int, batch_size: int) -> int:
 def finetune(
     classifier: Classifier,
     task: Task,
-    rows: Rows,
+    rows: EncodedRows,
     config: GlueConfig,
     seed: int,
     on_step: Callable[[], object],
@@ -86,8 +86,8 @@ def finetune(
     targets = _targets(task, rows.labels)
     classifier.train()
     for step, indices in enumerate(_batches(len(rows), epochs, config.batch_size, seed)):
-        batch = rows.gather(indices, classifier.encoder.config.pad_token_id)
-        loss = _loss(task, classifier(batch), targets[indices])
+        inputs = rows.gather(indices, classifier.encoder.config.pad_token_id)
+        loss = _loss(task, classifier(inputs), targets[indices])
         if not torch.isfinite(loss):
             problem = f"{task.name}, seed {seed}, step {step}: the loss is {loss.item()}"
             raise DataError(problem, f"lower --learning-rate {config.learning_rate}")
@@ -101,7 +101,7 @@ def finetune(
 
 
 @torch.no_grad()
-def predict(classifier: Classifier, task: Task, rows: Rows, batch_size: int) -> NDArray[Any]:
+def predict(classifier: Classifier, task: Task, rows: EncodedRows, batch_size: int) -> NDArray[Any]:
     """Return the class number, or the score as in the task's labels, of every row.
 
     Raises:

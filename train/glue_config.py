@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 DEFAULT_EPOCHS = 3
+DEFAULT_MAX_LENGTH = 128
 LONGER_EPOCHS = {"rte": 10, "stsb": 10}
 """Tasks trained for longer, by task name (configure_finetuning.py, `num_train_epochs`)."""
 
@@ -23,7 +24,9 @@ class GlueConfig:
     batch_size: Annotated[int, "rows of one step"] = 32
     learning_rate: Annotated[float, "peak learning rate of AdamW"] = 1e-4
     warmup_fraction: Annotated[float, "share of the steps in which the rate rises"] = 0.1
-    max_length: Annotated[int, "tokens of a row, special tokens included"] = 128
+    max_length: Annotated[
+        int | None, "tokens of a row; by default the model's length, at most 128"
+    ] = None
 
     def __post_init__(self) -> None:
         for name in ("seeds", "epochs", "batch_size"):
@@ -34,7 +37,7 @@ class GlueConfig:
             raise ValueError(f"--learning-rate {self.learning_rate} is not above 0 and at most 1")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"--warmup-fraction {self.warmup_fraction} is not between 0 and 1")
-        if not 8 <= self.max_length <= 65535:
+        if self.max_length is not None and not 8 <= self.max_length <= 65535:
             raise ValueError(f"--max-length {self.max_length} is not between 8 and 65535")
 
     def epochs_of(self, task: str) -> int:

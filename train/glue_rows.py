@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from pipeline.encode import load_tokenizer
 from pipeline.tasks import Examples
 from shards.errors import DataError
 
@@ -23,8 +24,8 @@ WIDTH_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Rows of a network: (B, T) int64 each, padding where `attention_mask` is 0."""
+class Inputs:
+    """What an encoder takes: (B, T) int64 each, padding where `attention_mask` is 0."""
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -32,7 +33,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Rows:
+class EncodedRows:
     """One split in memory: all tokens one after another, and where each row begins.
 
     Attributes:
@@ -59,7 +60,7 @@ class Rows:
         """Return the tokens of each row."""
         return np.diff(self.starts)
 
-    def gather(self, indices: NDArray[np.int64], pad_token_id: int) -> Batch:
+    def gather(self, indices: NDArray[np.int64], pad_token_id: int) -> Inputs:
         """Return the rows at `indices`, padded to the longest of them."""
         starts, lengths = self.starts[indices], self.lengths()[indices]
         width = -(-int(lengths.max()) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
@@ -68,17 +69,15 @@ class Rows:
         source = np.where(is_token, starts[:, None] + positions, 0)
         input_ids = np.where(is_token, self.tokens[source].astype(np.int64), pad_token_id)
         is_second = is_token & (positions >= self.second_starts[indices][:, None])
-        return Batch(
+        return Inputs(
             torch.from_numpy(input_ids),
             torch.from_numpy(is_token.astype(np.int64)),
             torch.from_numpy(is_second.astype(np.int64)),
         )
 
 
-def load_tokenizer(folder: Path, max_length: int, vocab_size: int) -> Tokenizer:
+def load_row_tokenizer(folder: Path, max_length: int, vocab_size: int) -> Tokenizer:
     """Load `tokenizer.json` from an exported model, set to make rows of up to `max_length` tokens.
-
-    Special tokens typed in a text are text.
 
     Raises:
         DataError: The file is missing or broken, adds no [CLS] and [SEP], or has more tokens than
@@ -86,22 +85,17 @@ def load_tokenizer(folder: Path, max_length: int, vocab_size: int) -> Tokenizer:
     """
     path = folder / "tokenizer.json"
     remedy = "export the model again, or name a folder that holds its own tokenizer"
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more precise
-        raise DataError(f"{path} cannot be read as a tokenizer ({error})", remedy) from error
+    tokenizer = load_tokenizer(path, remedy=remedy)
     if tokenizer.num_special_tokens_to_add(is_pair=True) < 3:
         raise DataError(f"{path} does not join two texts by [CLS] and [SEP]", remedy)
     if tokenizer.get_vocab_size() > vocab_size:
         problem = f"{path} has {tokenizer.get_vocab_size()} tokens, its model only {vocab_size}"
         raise DataError(problem, remedy)
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     return tokenizer
 
 
-def encode_examples(tokenizer: Tokenizer, examples: Examples, max_length: int) -> Rows:
+def encode_examples(tokenizer: Tokenizer, examples: Examples, max_length: int) -> EncodedRows:
     """Encode all examples; memory beyond the tokens themselves stays bounded."""
     id_type = np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32
     tokens: list[NDArray[Any]] = []
@@ -117,7 +111,7 @@ def encode_examples(tokenizer: Tokenizer, examples: Examples, max_length: int) -
         lengths.extend(len(one.ids) for one in encodings)
         second_starts.extend(len(one.ids) - sum(one.type_ids) for one in encodings)
         truncated += sum(bool(one.overflowing) for one in encodings)
-    return Rows(
+    return EncodedRows(
         np.concatenate(tokens),
         np.concatenate([[0], np.cumsum(lengths)]),
         np.array(second_starts, dtype=np.int64),

@@ -1,33 +1,34 @@
 """Ctrl-C and SIGTERM while training: finish the step, then stop; a second one stops at once."""
 
 import signal
-from types import FrameType, TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@dataclass
 class Interrupt:
-    """Within `with`, `requested` turns True at the first signal."""
+    """Whether a person asked to stop."""
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    requested: bool = False
 
-    def __init__(self) -> None:
-        self.requested = False
 
-    def __enter__(self) -> "Interrupt":
-        self._before = {number: signal.getsignal(number) for number in self.SIGNALS}
-        for number in self.SIGNALS:
-            signal.signal(number, self._request)
-        return self
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Within `with`, turn the first signal into `requested`."""
+    interrupt = Interrupt()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+    def request(number: int, frame: FrameType | None) -> None:
+        if interrupt.requested:
             raise KeyboardInterrupt
-        self.requested = True
+        interrupt.requested = True
+
+    before = {number: signal.signal(number, request) for number in SIGNALS}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -24,7 +25,7 @@ from train.interrupt import Interrupt
 from train.metrics import MetricsWriter
 from train.optimizer import MAX_GRAD_NORM
 from train.runs import Run
-from train.schedule import learning_rate, step_seed
+from train.schedule import learning_rate
 
 
 class Trainer:
@@ -64,9 +65,10 @@ class Trainer:
                 is_due = is_last or self.state.step % config.checkpoint_every == 0
                 if is_due and len(self.validation_rows):
                     line["validation"] = self.evaluate()
-                # Before the checkpoint: a kill between the two then costs a step, not its line.
+                # Before the checkpoint, and on disk: a kill between the two costs no line.
                 metrics.write(line)
                 if is_due or interrupt.requested:
+                    metrics.sync()
                     self.save()
                 progress.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
                 progress.update()
@@ -91,8 +93,13 @@ class Trainer:
         loss = self.model.loss(output)
         loss.backward()  # type: ignore[no-untyped-call]
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRAD_NORM)
-        if not (math.isfinite(loss.item()) and math.isfinite(grad_norm.item())):
-            self._stop_on_non_finite(loss.item(), index.tolist())
+        for name, value in (("loss", loss.item()), ("gradient norm", grad_norm.item())):
+            if not math.isfinite(value):
+                problem = (
+                    f"the {name} of step {step + 1} is {value}, on rows {index[:8].tolist()}..."
+                )
+                remedy = "it was not applied; start another run with a lower --learning-rate"
+                raise DataError(problem, remedy)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -119,10 +126,10 @@ class Trainer:
         """Write a checkpoint of the present step."""
         return save_checkpoint(self.run.checkpoints, self.model, self.optimizer, self.state)
 
-    def _stop_on_non_finite(self, loss: float, rows: list[int]) -> None:
-        problem = f"the loss of step {self.state.step + 1} is {loss} (training rows {rows[:8]}...)"
-        remedy = "nothing was updated; start another run with a lower --learning-rate"
-        raise DataError(problem, remedy)
+
+def step_seed(seed: int, step: int) -> int:
+    """Return the seed of torch's generator for one step: the same after a resume."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
 
 
 def _means(output: ElectraOutput) -> dict[str, float]:

@@ -1,52 +1,56 @@
 """`metrics.jsonl`: one line for every step, once; and TensorBoard events where it is installed."""
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
-from shards.files import write_text
+from shards.files import write_atomically
 
 
 class MetricsWriter:
-    """Append a line a step, after dropping the steps that a resumed run will do again."""
+    """Append a line a step to a file, and its numbers to TensorBoard's events."""
 
-    def __init__(self, path: Path, first_step: int) -> None:
-        kept = [json.dumps(line) for line in read_metrics(path) if line["step"] <= first_step]
-        write_text(path, "".join(line + "\n" for line in kept))
-        self._file = path.open("a", encoding="utf-8", buffering=1)
-        self._events = _event_writer(path.parent, first_step)
-
-    def __enter__(self) -> "MetricsWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
-        if self._events is not None:
-            self._events.close()
+    def __init__(self, file: TextIO, events: Any) -> None:  # noqa: ANN401
+        self._file = file
+        self._events = events
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one step's numbers; `line["step"]` counts updates done, from 1."""
         self._file.write(json.dumps(line) + "\n")
         if self._events is not None:
             for name, value in flatten(line):
-                self._events.add_scalar(name, value, line["step"])
+                if name != "step":
+                    self._events.add_scalar(name, value, line["step"])
+
+    def sync(self) -> None:
+        """Put all lines on disk, before a checkpoint that a resumed run may start from."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
 
-def _event_writer(folder: Path, first_step: int) -> Any:  # noqa: ANN401
-    """Return TensorBoard's writer, which hides the events of steps to be done again, or None."""
-    if find_spec("tensorboard") is None:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
+@contextmanager
+def write_metrics(path: Path, first_step: int) -> Iterator[MetricsWriter]:
+    """Open the metrics of a run that has done `first_step` steps; drop the lines of later ones."""
+    with write_atomically(path) as kept:
+        for line in read_metrics(path):
+            if line["step"] > first_step:
+                break
+            kept.write((json.dumps(line) + "\n").encode())
+    events = None
+    if find_spec("tensorboard") is not None:
+        from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=first_step + 1)
+        events = SummaryWriter(str(path.parent), purge_step=first_step + 1)
+    try:
+        with path.open("a", encoding="utf-8", buffering=1) as file:
+            yield MetricsWriter(file, events)
+    finally:
+        if events is not None:
+            events.close()
 
 
 def flatten(line: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -58,9 +62,19 @@ def flatten(line: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float
             yield prefix + name, value
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of a metrics file; a last line that a kill cut short is left out."""
+def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a metrics file, up to the first that a kill or a power cut spoilt.
+
+    Lines are put on disk before each checkpoint, so what is spoilt is done again after a resume.
+    """
     if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                return
+            if not (text.endswith("\n") and isinstance(line, dict) and "step" in line):
+                return
+            yield line

@@ -16,35 +16,41 @@ from train.config import PretrainConfig
 from train.device import choose_device
 from train.evaluate import unigram_loss
 from train.export import export_model
-from train.interrupt import Interrupt
+from train.interrupt import interruptible
 from train.loop import Trainer
-from train.metrics import MetricsWriter, read_metrics
+from train.metrics import read_metrics, write_metrics
 from train.optimizer import adamw
 from train.runs import RUN_FILE, Run, load_run, model_config
 
 Say = Callable[[str], None]
+
+GOOD_AUC = 0.6
+"""Below it the discriminator has hardly begun to tell replaced tokens from original ones."""
 
 
 def start_run(shards: Path, out: Path, config: PretrainConfig, device: str, say: Say) -> Run:
     """Start a run in the new folder `out` and train it to its end.
 
     Raises:
-        DataError: There are no shards, `out` exists, or training had to stop.
+        DataError: There are no shards, `out` holds something, or training had to stop.
     """
     if (out / RUN_FILE).exists():
         raise DataError(f"{out} holds a run", "go on with --resume, or choose another --out")
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty", "choose another --out")
     train = ShardFolder(shards, "train")
+    place = choose_device(device)
     run = Run(
         folder=out,
         config=config,
         model=model_config(config, train.header),
-        shards=str(shards),
+        shards=str(shards.resolve()),
         fingerprint=train.manifest.fingerprint(),
         versions=library_versions("torch", "numpy"),
     )
-    shutil.copytree(shards / "tokenizer", run.tokenizer, dirs_exist_ok=True)
+    shutil.copytree(shards / "tokenizer", run.tokenizer)
     run.write()
-    _train(run, train, device, say)
+    _train(_new_trainer(run, train, place), say)
     return run
 
 
@@ -68,14 +74,21 @@ def resume_run(
     if found := difference(own, chosen):
         remedy = "leave the option out to go on, or start another run with another --out"
         raise DataError(f"{out} was started with {found}", remedy)
+    if is_finished(run):
+        say(f"already done: {out} has all of its {run.config.steps} steps")
+        return run
     train = ShardFolder(shards or Path(run.shards), "train")
     if train.manifest.fingerprint() != run.fingerprint:
         problem = f"{train.folder} does not hold the shards that {out} was started on"
         raise DataError(problem, "give them with --shards, or start another run")
-    if is_finished(run):
-        say(f"already done: {out} has all of its {run.config.steps} steps")
-        return run
-    _train(run, train, device, say)
+    trainer = _new_trainer(run, train, choose_device(device))
+    for checkpoint in whole_checkpoints(run.checkpoints):
+        trainer.state = load_checkpoint(checkpoint, trainer.model, trainer.optimizer)
+        say(f"going on after step {trainer.state.step}, from {checkpoint}")
+        break
+    else:
+        say("no whole checkpoint: starting at step 0")
+    _train(trainer, say)
     return run
 
 
@@ -84,57 +97,67 @@ def is_finished(run: Run) -> bool:
     return (run.export / "config.json").is_file()
 
 
-def _train(run: Run, train: ShardFolder, device: str, say: Say) -> None:
-    """Train `run` to its end and export it."""
-    place = choose_device(device)
+def _new_trainer(run: Run, train: ShardFolder, device: torch.device) -> Trainer:
+    """Return a trainer at step 0; the weights are drawn from the run's seed."""
     torch.manual_seed(run.config.seed)
-    model = Electra(run.model).to(place)
+    model = Electra(run.model).to(device)
     optimizer = adamw(model, run.config.learning_rate)
     validation = ShardFolder(train.folder, "validation")
-    trainer = Trainer(run, model, optimizer, train, validation, place)
-    for checkpoint in whole_checkpoints(run.checkpoints):
-        trainer.state = load_checkpoint(checkpoint, model, optimizer)
-        say(f"going on after step {trainer.state.step}, from {checkpoint}")
-        break
-    else:
-        if run.metrics.exists():
-            say("no whole checkpoint: starting at step 0")
-    _describe(run, model, trainer, place, say)
-    with MetricsWriter(run.metrics, trainer.state.step) as metrics, Interrupt() as interrupt:
+    return Trainer(run, model, optimizer, train, validation, device)
+
+
+def _train(trainer: Trainer, say: Say) -> None:
+    """Train to the end, export, and tell what came of it."""
+    run = trainer.run
+    _describe(trainer, say)
+    with (
+        write_metrics(run.metrics, trainer.state.step) as metrics,
+        interruptible() as interrupt,
+    ):
         trainer.train(metrics, interrupt)
-    export_model(run, model, run.export)
-    for line in summary(run, train, validation):
-        say(line)
+    export_model(run, trainer.model, run.export)
+    last: dict[str, float] | None = None
+    for line in read_metrics(run.metrics):
+        last = line.get("validation", last)
+    if last is not None:
+        baseline = unigram_loss(trainer.train_rows, trainer.validation_rows)
+        for text in summary(last, baseline):
+            say(text)
 
 
-def _describe(run: Run, model: Electra, trainer: Trainer, device: torch.device, say: Say) -> None:
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    validation = len(trainer.validation_rows)
+def _describe(trainer: Trainer, say: Say) -> None:
+    config = trainer.run.config
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    rows, held_out = len(trainer.train_rows), len(trainer.validation_rows)
     say(
-        f"{run.config.preset}: {parameters / 1e6:.2f} M parameters on {device}; "
-        f"{len(trainer.train_rows)} training rows, {validation} validation rows; "
-        f"{run.config.steps} steps of {run.config.batch_size} rows = "
-        f"{run.config.steps * run.config.batch_size / len(trainer.train_rows):.2f} epochs"
+        f"{config.preset}: {parameters / 1e6:.2f} M parameters on {trainer.device}; "
+        f"{rows:,} training rows, {held_out:,} validation rows; {config.steps:,} steps of "
+        f"{config.batch_size} rows = {config.steps * config.batch_size / rows:.2f} epochs"
     )
-    if not validation:
+    if not held_out:
         say("no validation rows: nothing is evaluated (pack with a larger --validation-fraction)")
 
 
-def summary(run: Run, train: ShardFolder, validation: ShardFolder) -> list[str]:
-    """Return what a person wants to know at the end: did it learn, by how much, what is unsure."""
-    scored = [line["validation"] for line in read_metrics(run.metrics) if "validation" in line]
-    if not scored:
-        return []
-    last = scored[-1]
-    baseline = unigram_loss(train, validation)
-    loss = last["masked_language_model_loss"]
-    return [
+def summary(scores: dict[str, float], baseline: float) -> list[str]:
+    """Return what a person wants to know at the end: did it learn, by how much, what is unsure.
+
+    Args:
+        scores: What `train.evaluate.evaluate` returned last.
+        baseline: The loss of guessing masked tokens by frequency, in nats.
+    """
+    gain = baseline - scores["masked_language_model_loss"]
+    accuracy, sigma = scores["sentence_order_accuracy"], scores["sentence_order_sigma"]
+    rows, auc = int(scores["sentence_order_rows"]), scores["replaced_token_auc"]
+    lines = [
         "on held-out rows:",
-        f"  generator       loss {loss:.3f} nats, {baseline - loss:+.3f} under the baseline of "
-        f"guessing by frequency, {baseline:.3f}",
-        f"  discriminator   loss {last['replaced_token_loss']:.4f}, always answering the base rate "
-        f"{last['replaced_token_entropy']:.4f}; AUC {last['replaced_token_auc']:.3f}, chance .5",
-        f"  sentence order  accuracy {last['sentence_order_accuracy']:.3f}, chance .5, on "
-        f"{last['sentence_order_rows']} rows (sigma {last['sentence_order_sigma']:.3f})",
-        "  The generator learns in minutes; the other two need hours of training to leave chance.",
+        f"  generator       loss {scores['masked_language_model_loss']:.3f} nats, {abs(gain):.3f} "
+        f"{'under' if gain > 0 else 'OVER'} that of guessing by frequency, {baseline:.3f}",
+        f"  discriminator   loss {scores['replaced_token_loss']:.4f}, always answering the base "
+        f"rate {scores['replaced_token_entropy']:.4f}; AUC {auc:.3f}, chance .5",
+        f"  sentence order  accuracy {accuracy:.3f}, chance .5, sigma {sigma:.3f} ({rows:,} rows)"
+        if rows
+        else "  sentence order  no held-out row has two segments",
     ]
+    if auc < GOOD_AUC or accuracy < 0.5 + 3 * sigma:
+        lines.append("  The last two take hours of training, not minutes, to leave chance behind.")
+    return lines

@@ -1,6 +1,9 @@
 """A run's curves as a PNG and its last numbers as a short table."""
 
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from shards.errors import DataError
@@ -24,16 +27,40 @@ def report(folder: Path) -> tuple[Path, str]:
         DataError: There is no run or no step yet, or matplotlib is not installed.
     """
     run = load_run(folder)
-    lines = read_metrics(run.metrics)
-    if not lines:
+    curves = _read(run.metrics)
+    if not curves.steps:
         remedy = f"train it with `python cli.py pretrain --resume --out {folder}`"
         raise DataError(f"{run.metrics} has no step yet", remedy)
     picture = folder / "curves.png"
-    _draw(lines, picture, folder.name)
-    return picture, _table(lines, run.config.steps)
+    _draw(curves, picture, folder.name)
+    return picture, _table(curves, run.config.steps)
 
 
-def _draw(lines: list[dict[str, Any]], picture: Path, title: str) -> None:
+@dataclass
+class Curves:
+    """What the report needs of the metrics: the panels' columns, and the last lines whole."""
+
+    steps: list[int] = field(default_factory=list)
+    columns: dict[str, list[float]] = field(
+        default_factory=lambda: {name: [] for name in PANELS.values()}
+    )
+    scored: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=SMOOTHING_STEPS))
+
+
+def _read(path: Path) -> Curves:
+    curves = Curves()
+    for line in read_metrics(path):
+        curves.steps.append(line["step"])
+        for name, column in curves.columns.items():
+            column.append(line[name])
+        if "validation" in line:
+            curves.scored.append((line["step"], line["validation"]))
+        curves.recent.append(line)
+    return curves
+
+
+def _draw(curves: Curves, picture: Path, title: str) -> None:
     try:
         import matplotlib as mpl
     except ModuleNotFoundError as error:
@@ -41,18 +68,15 @@ def _draw(lines: list[dict[str, Any]], picture: Path, title: str) -> None:
     mpl.use("agg")
     from matplotlib import pyplot
 
-    steps = [line["step"] for line in lines]
-    scored = [line for line in lines if "validation" in line]
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
     figure.suptitle(title)
     for axis, (label, name) in zip(axes.flat, PANELS.items(), strict=True):
-        values = [line[name] for line in lines]
-        axis.plot(steps, values, color="tab:blue", alpha=0.25, linewidth=0.8)
-        axis.plot(steps, _smooth(values), color="tab:blue", label="training")
-        if scored and name in scored[0]["validation"]:
-            points = [line["validation"][name] for line in scored]
-            at = [line["step"] for line in scored]
-            axis.plot(at, points, "o-", color="tab:orange", label="held out")
+        values = curves.columns[name]
+        axis.plot(curves.steps, values, color="tab:blue", alpha=0.25, linewidth=0.8)
+        axis.plot(curves.steps, _smooth(values), color="tab:blue", label="training")
+        points = [(step, scores[name]) for step, scores in curves.scored if name in scores]
+        if points:
+            axis.plot(*zip(*points, strict=True), "o-", color="tab:orange", label="held out")
             axis.legend()
         axis.set(title=label, xlabel="step")
         axis.grid(alpha=0.3)
@@ -71,19 +95,21 @@ def _smooth(values: list[float]) -> list[float]:
     return smooth
 
 
-def _table(lines: list[dict[str, Any]], steps: int) -> str:
+def _table(curves: Curves, steps: int) -> str:
     """Return the run's last numbers: training over SMOOTHING_STEPS, held out at the last time."""
-    recent = lines[-SMOOTHING_STEPS:]
-    last = lines[-1]
-    scored = [line["validation"] for line in lines if "validation" in line]
-    validation: dict[str, float] = scored[-1] if scored else {}
-    wait = sum(line["data_wait"] for line in recent) / len(recent)
-    speed = sum(line["tokens_per_second"] for line in recent) / len(recent)
-    rows = [f"step {last['step']} of {steps}, {last['seconds'] / 60:.1f} minutes of training"]
-    rows.append(f"{speed:,.0f} tokens per second, {100 * wait:.1f} % of the time waiting for data")
-    rows.append(f"{'':34}{'training':>10}{'held out':>10}")
+    last = curves.recent[-1]
+    validation = curves.scored[-1][1] if curves.scored else {}
+
+    def mean(name: str) -> float:
+        return fmean(line[name] for line in curves.recent)
+
+    speed, wait = mean("tokens_per_second"), mean("data_wait")
+    rows = [
+        f"step {last['step']} of {steps}, {last['seconds'] / 60:.1f} minutes of training",
+        f"{speed:,.0f} tokens per second, {100 * wait:.1f} % of the time waiting for data",
+        f"{'':34}{'training':>10}{'held out':>10}",
+    ]
     for name in (key for key in last if key.endswith(("_loss", "_accuracy"))):
-        training = sum(line[name] for line in recent) / len(recent)
         held_out = f"{validation[name]:10.4f}" if name in validation else f"{'-':>10}"
-        rows.append(f"{name.replace('_', ' '):34}{training:10.4f}{held_out}")
+        rows.append(f"{name.replace('_', ' '):34}{mean(name):10.4f}{held_out}")
     return "\n".join(rows)

@@ -23,7 +23,7 @@ class Run:
         folder: The run's folder.
         config: The resolved configuration.
         model: The networks.
-        shards: Folder of shards, as it was given.
+        shards: Folder of shards, as an absolute path.
         fingerprint: Fingerprint of the shards' manifest.
         versions: Versions of the libraries that can change the result.
     """
@@ -59,6 +59,22 @@ class Run:
         """Write `run.json`."""
         document = {key: value for key, value in asdict(self).items() if key != "folder"}
         write_text(self.folder / RUN_FILE, json.dumps(document, indent=1) + "\n")
+
+
+def find_export(folder: Path) -> Path:
+    """Return the exported folder that `folder` is, or that the run in `folder` has.
+
+    Raises:
+        DataError: There is neither.
+    """
+    for candidate in (folder / "hf", folder):
+        if (candidate / "config.json").is_file():
+            return candidate
+    if (folder / RUN_FILE).is_file():
+        remedy = f"finish the run, or run `python cli.py export {folder} --out DIR` and give DIR"
+    else:
+        remedy = "give a run's folder, or one that `python cli.py export` wrote"
+    raise DataError(f"no exported model at {folder}", remedy)
 
 
 def model_config(config: PretrainConfig, header: ShardHeader) -> ElectraConfig:

@@ -1,6 +1,4 @@
-"""The learning rate of each step, and the generator's seed."""
-
-import numpy as np
+"""The learning rate of each step."""
 
 
 def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> float:
@@ -11,8 +9,3 @@ def learning_rate(step: int, steps: int, warmup_steps: int, peak: float) -> floa
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     return peak * (steps - step) / (steps - warmup_steps)
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Return the seed of torch's generator for one step: the same after a resume."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])

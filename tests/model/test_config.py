@@ -73,14 +73,13 @@ def test_the_presets_are_those_of_the_design():
 
 @pytest.mark.parametrize("preset", tuple(PRESETS))
 def test_a_preset_becomes_a_pair_for_any_vocabulary(preset: str):
-    config = electra_config(preset, **VOCABULARY, sentence_order="both", dropout=0.25)
+    config = electra_config(preset, **VOCABULARY, sentence_order="both")
     for shape in (config.generator, config.discriminator):
         assert (shape.vocab_size, shape.max_position_embeddings) == (100, 128)
-        assert (shape.hidden_dropout_prob, shape.attention_probs_dropout_prob) == (0.25, 0.25)
+        dropout = PRESETS[preset].dropout
+        assert shape.hidden_dropout_prob == shape.attention_probs_dropout_prob == dropout
         assert shape.num_hidden_groups == 1
     assert (config.mask_token_id, config.sentence_order) == (4, "both")
-    default = electra_config(preset, **VOCABULARY)
-    assert default.generator.hidden_dropout_prob == PRESETS[preset].dropout
 
 
 def test_an_unknown_preset_is_answered_with_the_known():

@@ -62,7 +62,8 @@ def make_rows() -> Callable[[ShardHeader, list[int], int], Rows]:
                 budget = int(real * header.mask_probability + 0.5)
                 chosen[row, which, random.permutation(free)[:budget]] = 1
         masks = np.packbits(chosen, axis=2, bitorder="little").reshape(count, -1)
-        return Rows(ids, length, second, labels, masks, np.arange(count, dtype=np.uint32))
+        documents = np.arange(count, dtype=np.uint32) + (seed << 20)
+        return Rows(ids, length, second, labels, masks, documents.astype(np.uint32))
 
     return make
 

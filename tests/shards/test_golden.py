@@ -55,7 +55,7 @@ ROWS = Rows(
         ],
         np.uint8,
     ),
-    document=np.array([2, 0, 1, 2, 4_000_000_000, 0], np.uint32),
+    document=np.array([2, 0, 1, 2, 4_000_000_000, 3], np.uint32),
 )
 SHARDS = {"train/12/part-00000.arrow": slice(0, 4), "validation/12/part-00003.arrow": slice(4, 6)}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shards.errors import DataError
 from shards.format import Rows, ShardHeader
-from shards.manifest import read_manifest
+from shards.manifest import read_manifest, record_file
 from shards.reader import open_shard
 from shards.verify import BLOCK_ROWS, check_rows, mask_budget, verify
 from shards.writer import write_shard
@@ -132,10 +132,29 @@ def test_a_file_beside_the_shards_is_hashed_too(folder: Path):
     path = folder / "tokenizer" / "tokenizer.json"
     path.parent.mkdir()
     path.write_text("{}")
-    record = replace(manifest.files[SHARD], bytes=2, rows=0)
+    header, _ = open_shard(folder / SHARD)
+    record = replace(manifest.files[SHARD], bytes=2, rows=0, blake3=header.tokenizer)
     replace(manifest, files=manifest.files | {"tokenizer/tokenizer.json": record}).write(folder)
     expected = f"{path} is not what was written: its content hash differs"
     assert list(verify(folder)) == [expected]
+
+
+def test_a_document_in_both_splits_is_named(folder: Path):
+    edit_rows(folder, lambda rows, _: rows.document.fill(2 << 20))
+    other = folder / "validation/12/part-00000.arrow"
+    expected = f"{other} has rows of document {2 << 20}, and so has the train split"
+    assert list(verify(folder)) == [expected]
+
+
+def test_another_tokenizer_beside_the_shards_is_named(folder: Path):
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    path = folder / "tokenizer" / "tokenizer.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    files = manifest.files | {"tokenizer/tokenizer.json": record_file(path)}
+    replace(manifest, files=files).write(folder)
+    assert list(verify(folder)) == [f"{path} is not the tokenizer that made the ids"]
 
 
 def test_all_problems_are_found_in_one_go(folder: Path):
@@ -304,11 +323,11 @@ def test_a_row_far_into_a_shard_is_named_by_its_number(folder: Path, make_rows):
 def test_a_document_that_no_source_has_is_named(folder: Path):
     manifest = read_manifest(folder)
     assert manifest is not None
-    counts = manifest.counts | {"sources": [{"name": "text", "documents": 6}]}
+    counts = manifest.counts | {"sources": [{"name": "text", "documents": 3 << 20}]}
     replace(manifest, counts=counts).write(folder)
 
     def edit(rows: Rows, header: ShardHeader) -> None:
-        rows.document[PAIR] = 6
+        rows.document[PAIR] = 3 << 20
 
     edit_rows(folder, edit)
     problems = list(verify(folder))

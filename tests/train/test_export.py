@@ -76,7 +76,8 @@ def test_an_export_can_be_written_again_and_repeats(run_folder, tmp_path):
 
 def test_an_export_does_not_replace_a_folder_of_another_kind(run_folder, tmp_path):
     (tmp_path / "precious").mkdir()
-    with pytest.raises(DataError, match="is no export: choose another --out"):
+    (tmp_path / "precious" / "mine.txt").write_text("")
+    with pytest.raises(DataError, match=r"holds mine\.txt, no part of an export"):
         export_run(run_folder, tmp_path / "precious")
 
 

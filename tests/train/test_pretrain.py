@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from shards.errors import DataError
 from shards.order import Order
 from shards.reader import ShardFolder
-from train.checkpoint import State
+from train.checkpoint import State, newest_checkpoint
 from train.config import pretrain_config
-from train.interrupt import Interrupt
+from train.interrupt import interruptible
 from train.loop import Trainer
-from train.metrics import MetricsWriter, read_metrics
+from train.metrics import read_metrics, write_metrics
 from train.optimizer import adamw
-from train.pretrain import resume_run, start_run
+from train.pretrain import resume_run, start_run, summary
 from train.runs import load_run
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ TIMES = ("tokens_per_second", "data_wait", "seconds")
 
 def numbers(folder):
     """Return the metrics without what the clock says."""
-    lines = read_metrics(folder / "metrics.jsonl")
+    lines = list(read_metrics(folder / "metrics.jsonl"))
     return [{name: line[name] for name in line if name not in TIMES} for line in lines]
 
 
@@ -116,13 +116,74 @@ def test_a_run_cannot_be_resumed_with_another_choice(run_folder):
 
 
 def test_a_run_cannot_go_on_with_other_shards(run_folder, shards_folder, tmp_path):
-    other = tmp_path / "shards"
+    broken, other = tmp_path / "broken", tmp_path / "shards"
+    shutil.copytree(run_folder, broken)
+    shutil.rmtree(broken / "hf")
     shutil.copytree(shards_folder, other)
     manifest = json.loads((other / "manifest.json").read_text())
-    next(iter(manifest["files"].values()))["blake3"] = "0" * 64
+    manifest["files"]["tokenizer/tokenizer.json"]["blake3"] = "0" * 64
     (other / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="does not hold the shards"):
-        resume_run(run_folder, {}, other, "cpu", lambda line: None)
+        resume_run(broken, {}, other, "cpu", lambda line: None)
+
+
+def test_a_finished_run_needs_its_shards_no_more(run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shards": "/nowhere"}))
+    lines, say = hear()
+    resume_run(tmp_path / "run", {}, None, "cpu", say)
+    assert lines == [f"already done: {tmp_path / 'run'} has all of its 6 steps"]
+
+
+def test_checkpoints_beyond_the_present_step_do_not_push_out_new_ones(run_folder, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(run_folder, broken)
+    shutil.rmtree(broken / "hf")
+    for path in broken.glob("checkpoints/*/model.safetensors"):
+        path.write_bytes(b"")
+    (broken / "checkpoints" / "step-0000006" / "manifest.json").write_text("{")
+    trainer = make_trainer(broken)
+    trainer.state = State(2, 0.0)
+    trainer.save()
+    assert [path.name for path in (broken / "checkpoints").iterdir()] == ["step-0000002"]
+
+
+def test_a_broken_manifest_of_a_checkpoint_is_passed_over(run_folder, tmp_path):
+    shutil.copytree(run_folder / "checkpoints", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints" / "step-0000006" / "manifest.json").write_text("{")
+    assert newest_checkpoint(tmp_path / "checkpoints").name == "step-0000004"
+
+
+def test_a_new_run_takes_no_folder_that_holds_something(shards_folder, small_config, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(DataError, match="is not empty: choose another --out"):
+        start_run(shards_folder, tmp_path, small_config, "cpu", lambda line: None)
+
+
+def test_a_device_that_is_not_there_leaves_no_run_behind(shards_folder, small_config, tmp_path):
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(DataError, match="finds no mps device"):
+        start_run(shards_folder, tmp_path / "run", small_config, "mps", lambda line: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_summary_says_when_the_loss_is_over_the_baseline():
+    scores = {
+        "masked_language_model_loss": 7.0,
+        "replaced_token_loss": 0.3,
+        "replaced_token_entropy": 0.4,
+        "replaced_token_auc": 0.9,
+        "sentence_order_accuracy": 0.8,
+        "sentence_order_sigma": 0.02,
+        "sentence_order_rows": 625,
+    }
+    over, under = (summary(scores, baseline)[1] for baseline in (6.5, 7.5))
+    assert "0.500 OVER that of guessing by frequency" in over
+    assert "0.500 under that of guessing by frequency" in under
+    assert len(summary(scores, 6.5)) == 4
+    assert "hours of training" in summary(scores | {"replaced_token_auc": 0.55}, 6.5)[-1]
 
 
 def test_a_second_run_does_not_overwrite_the_first(run_folder, shards_folder, small_config):
@@ -175,7 +236,7 @@ def test_a_non_finite_loss_stops_before_the_update(run_folder):
     with torch.no_grad():
         trainer.model.replaced_token_head.dense.bias.fill_(float("nan"))
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
-    with pytest.raises(DataError, match=r"the loss of step 1 is nan \(training rows \["):
+    with pytest.raises(DataError, match=r"the loss of step 1 is nan, on rows \[\d+, "):
         trainer.train_step()
     after = trainer.model.state_dict()
     assert all(torch.equal(after[n], before[n]) or "replaced" in n for n in before)
@@ -203,7 +264,7 @@ def test_a_signal_stops_after_the_step_with_a_checkpoint(run_folder, tmp_path):
     shutil.copytree(run_folder, broken)
     shutil.rmtree(broken / "checkpoints")
     trainer = make_trainer(broken)
-    with MetricsWriter(trainer.run.metrics, 0) as metrics, Interrupt() as interrupt:
+    with write_metrics(trainer.run.metrics, 0) as metrics, interruptible() as interrupt:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(DataError, match="stopped after step 1, as asked: go on with"):
             trainer.train(metrics, interrupt)

@@ -1,6 +1,7 @@
 import pytest
 
-from train.schedule import learning_rate, step_seed
+from train.loop import step_seed
+from train.schedule import learning_rate
 
 
 def test_the_rate_rises_to_its_peak_and_ends_with_the_run():
