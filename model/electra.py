@@ -108,15 +108,13 @@ class Electra(nn.Module):
         predictions = self.masked_language_model_head(
             generator_states.flatten(0, 1)[masked], self.generator.embeddings.word_embeddings.weight
         ).float()  # (M, V)
-        flat_ids = input_ids.flatten()
-        corrupted_ids = flat_ids.index_copy(0, masked, sample_tokens(predictions))
-        corrupted_ids = corrupted_ids.view_as(input_ids)
+        corrupted_ids = replace_tokens(input_ids, masked, sample_tokens(predictions))
         is_replaced = corrupted_ids != input_ids
 
         states = self.discriminator(corrupted_ids, attention_mask, token_type_ids)
         replaced_logits = self.replaced_token_head(states).float()
         scores = {
-            "masked_language_model": _score_classes(predictions, flat_ids[masked]),
+            "masked_language_model": _score_classes(predictions, input_ids.flatten()[masked]),
             "replaced_token": _score_verdicts(replaced_logits, is_replaced, attention_mask.bool()),
             "sentence_order": _score_classes(
                 self.sentence_order_head(states).float(), sentence_order_label
@@ -173,6 +171,11 @@ def sample_tokens(logits: Tensor) -> Tensor:
     """
     exponential = torch.empty_like(logits, dtype=torch.float32).exponential_()
     return (logits.detach().float() - exponential.log_()).argmax(-1)  # -log(Exp(1)) is Gumbel(0, 1)
+
+
+def replace_tokens(input_ids: Tensor, places: Tensor, tokens: Tensor) -> Tensor:
+    """Return `input_ids` (B, T) with `tokens` (M,) at the flat positions `places` (M,)."""
+    return input_ids.flatten().index_copy(0, places, tokens).view_as(input_ids)
 
 
 def _score_classes(logits: Tensor, labels: Tensor) -> Score:

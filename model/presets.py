@@ -82,8 +82,8 @@ TINY = Preset(
     batch_size=16,
     learning_rate=2e-3,
     warmup_fraction=0.1,
-    steps=1000,
-    checkpoint_every=250,
+    steps=800,
+    checkpoint_every=200,
 )
 
 PresetName = Literal["tiny", "home", "home-768"]

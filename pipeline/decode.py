@@ -47,6 +47,18 @@ def decode(raw: bytes, name: str, counts: Counter[str]) -> str:
         return newlines(codecs.charmap_decode(raw, "strict", _WINDOWS_1252)[0])
 
 
+def decode_member(raw: bytes, counts: Counter[str]) -> str | None:
+    """Return the text of an archive's member, or None for one that is not text, counting it.
+
+    Nobody chose the members of an archive one by one, so that one must not stop all others.
+    """
+    try:
+        return decode(raw, "", counts)
+    except DataError:
+        counts["dropped: binary files"] += 1
+        return None
+
+
 def newlines(text: str) -> str:
     """Return `text` with CR LF and CR replaced by LF."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

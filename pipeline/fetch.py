@@ -1,6 +1,5 @@
 """`fetch`: turn a source's raw files into clean documents under `data/text/SOURCE`."""
 
-import json
 import platform
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
@@ -10,15 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from blake3 import blake3
 from tqdm import tqdm
 
 from pipeline.documents import Document, DocumentWriter
+from pipeline.inputs import STAMPS, hash_inputs, stamp_inputs
 from pipeline.sources import SOURCES
 from pipeline.stage import Outcome, finished
 from shards.errors import DataError
-from shards.files import TEMPORARY_SUFFIX, hash_file
-from shards.manifest import MANIFEST_NAME, Manifest, library_versions
+from shards.files import TEMPORARY_SUFFIX
+from shards.manifest import MANIFEST_NAME, Manifest, library_versions, read_manifest
 
 ADDRESSES = {
     "wikipedia": "https://dumps.wikimedia.org/enwiki/latest/enwiki-latest-pages-articles.xml.bz2",
@@ -26,8 +25,6 @@ ADDRESSES = {
     "openwebtext": "https://zenodo.org/record/3834942/files/openwebtext.tar.xz",
 }
 """Where a person downloads each source by hand."""
-MANY_INPUTS = 100
-"""From here on the manifest keeps one hash of all inputs instead of one for each."""
 
 
 class TextSource(Protocol):
@@ -59,9 +56,7 @@ def fetch(
     Raises:
         DataError: The raw files are missing, damaged or of the wrong kind, or give no document.
     """
-    if source not in SOURCES:
-        raise ValueError(f"no source {source!r}: choose from {', '.join(SOURCES)}")
-    _check_path(source, source_path)
+    _check(source, source_path)
     if source == "glue":
         from pipeline.sources.glue import unpack_glue
 
@@ -69,30 +64,18 @@ def fetch(
     module: TextSource = import_module(f"pipeline.sources.{source}")
     out = data / "text" / source
     files = module.input_files(source_path)
-    plan = Manifest(
-        stage="fetch",
-        config={"source": source, "limit": limit},
-        inputs=_hash_inputs(files),
-        files={},
-        versions={
-            "python": platform.python_version(),
-            **library_versions("pyarrow", *module.LIBRARIES),
-        },
-    )
+    plan = _plan(source, limit, files, module.LIBRARIES, read_manifest(out))
     manifest = finished(out, plan.stage, plan.config, plan.inputs)
     if manifest is not None:
         return Outcome(manifest, was_finished=True)
     remove_unfinished(out)
     counts: Counter[str] = Counter()
     total = sum(file.stat().st_size for file in files.values())
-    with (
-        closing(module.documents(source_path, counts, workers)) as documents,
-        DocumentWriter(out) as writer,
-    ):
-        _write_all(documents, writer, counts, limit, total)
+    with closing(module.documents(source_path, counts, workers)) as documents:
+        writer = _write_all(documents, out, counts, limit, total)
     if not writer.documents:
         raise _empty(source, source_path, counts)
-    manifest = replace(plan, files=writer.files, counts=_balance(writer, counts))
+    manifest = replace(plan, files=writer.files, counts=plan.counts | _balance(writer, counts))
     manifest.write(out)
     return Outcome(manifest, was_finished=False)
 
@@ -105,7 +88,9 @@ def remove_unfinished(out: Path) -> None:
             path.unlink()
 
 
-def _check_path(source: str, source_path: Path | None) -> None:
+def _check(source: str, source_path: Path | None) -> None:
+    if source not in SOURCES:
+        raise ValueError(f"no source {source!r}: choose from {', '.join(SOURCES)}")
     if source_path is None:
         if source == "text":
             remedy = "name your file or folder: `python cli.py fetch text --from PATH`"
@@ -123,31 +108,49 @@ def _check_path(source: str, source_path: Path | None) -> None:
         raise DataError(f"there is no {source_path}", "name an existing file or folder in --from")
 
 
-def _hash_inputs(files: Mapping[str, Path]) -> dict[str, str]:
-    """Return a hash for each file, or a single one for all where they are many."""
-    hashes = {name: hash_file(file) for name, file in files.items()}
-    if len(hashes) <= MANY_INPUTS:
-        return hashes
-    return {f"{len(hashes)} files": blake3(json.dumps(hashes).encode()).hexdigest()}
+def _plan(
+    source: str,
+    limit: int | None,
+    files: Mapping[str, Path],
+    libraries: Iterable[str],
+    old: Manifest | None,
+) -> Manifest:
+    """Return the manifest without its files and counts, but for the stamps of the inputs."""
+    stamps = stamp_inputs(files)
+    return Manifest(
+        stage="fetch",
+        config={"source": source, "limit": limit},
+        inputs=hash_inputs(files, stamps, old),
+        files={},
+        counts={STAMPS: stamps},
+        versions={
+            "python": platform.python_version(),
+            **library_versions("pyarrow", *libraries),
+        },
+    )
 
 
 def _write_all(
     documents: Iterable[Document],
-    writer: DocumentWriter,
+    out: Path,
     counts: Counter[str],
     limit: int | None,
     total: int,
-) -> None:
+) -> DocumentWriter:
     """Write documents until they end or `limit` is reached, and show how far that is."""
-    with tqdm(
-        total=limit or total, desc="fetch", unit="B", unit_scale=True, disable=None
-    ) as progress:
+    with (
+        DocumentWriter(out) as writer,
+        tqdm(
+            total=limit or total, desc="fetch", unit="B", unit_scale=True, disable=None
+        ) as progress,
+    ):
         for document in documents:
             writer.write(document)
             done = writer.text_bytes if limit else counts["input_bytes"]
             progress.update(done - progress.n)
             if limit and writer.text_bytes >= limit:
                 break
+    return writer
 
 
 def _balance(writer: DocumentWriter, counts: Counter[str]) -> dict[str, Any]:

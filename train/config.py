@@ -34,6 +34,11 @@ class PretrainConfig:
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
 
+    @property
+    def warmup_steps(self) -> int:
+        """Return in how many steps the learning rate rises."""
+        return round(self.warmup_fraction * self.steps)
+
 
 def pretrain_config(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
     """Return the preset's configuration with the `chosen` fields in place of its own.

@@ -80,9 +80,7 @@ class Trainer:
         """Do one update; return its line of metrics."""
         start = time.perf_counter()
         config, step = self.run.config, self.state.step
-        rate = learning_rate(
-            step, config.steps, round(config.warmup_fraction * config.steps), config.learning_rate
-        )
+        rate = learning_rate(step, config.steps, config.warmup_steps, config.learning_rate)
         torch.manual_seed(step_seed(config.seed, step))
         index, epochs = self.order.take(step * config.batch_size, config.batch_size)
         rows = self.train_rows.gather(index)
@@ -93,13 +91,7 @@ class Trainer:
         loss = self.model.loss(output)
         loss.backward()  # type: ignore[no-untyped-call]
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRAD_NORM)
-        for name, value in (("loss", loss.item()), ("gradient norm", grad_norm.item())):
-            if not math.isfinite(value):
-                problem = (
-                    f"the {name} of step {step + 1} is {value}, on rows {index[:8].tolist()}..."
-                )
-                remedy = "it was not applied; start another run with a lower --learning-rate"
-                raise DataError(problem, remedy)
+        self._check_finite({"loss": loss.item(), "gradient norm": grad_norm.item()}, index.tolist())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -117,6 +109,14 @@ class Trainer:
             "data_wait": waited / seconds,
             "seconds": self.state.seconds,
         }
+
+    def _check_finite(self, values: dict[str, float], rows: list[int]) -> None:
+        """Stop before an update that would destroy the weights."""
+        for name, value in values.items():
+            if not math.isfinite(value):
+                where = f"step {self.state.step + 1} is {value}, on rows {rows[:8]}..."
+                remedy = "it was not applied; start another run with a lower --learning-rate"
+                raise DataError(f"the {name} of {where}", remedy)
 
     def evaluate(self) -> dict[str, float]:
         """Score the model on the validation rows."""

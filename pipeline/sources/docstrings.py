@@ -100,13 +100,14 @@ def _tasks(files: Iterable[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]]
 
 def _read_modules(files: list[tuple[str, Path]]) -> tuple[list[Module], Counter[str]]:
     counts: Counter[str] = Counter()
-    modules = []
+    modules: list[Module] = []
     for name, file in files:
         raw = file.read_bytes()
         counts["input_bytes"] += len(raw)
         counts["modules"] += 1
         if tree := _parse(raw, name, counts):
-            modules += list(_topics(tree) if name == TOPICS else _module(name, tree))
+            read = _topics if name == TOPICS else _module
+            modules += read(name, tree, counts)
     return modules, counts
 
 
@@ -118,7 +119,7 @@ def _parse(raw: bytes, name: str, counts: Counter[str]) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-            return ast.parse(decode(raw, name, Counter()))
+            return ast.parse(decode(raw, name, counts))
     except (SyntaxError, ValueError, RecursionError, DataError):
         counts["dropped: modules that do not parse"] += 1
         return None
@@ -126,18 +127,21 @@ def _parse(raw: bytes, name: str, counts: Counter[str]) -> ast.Module | None:
         gc.enable()
 
 
-def _topics(tree: ast.Module) -> Iterator[Module]:
+def _topics(name: str, tree: ast.Module, counts: Counter[str]) -> Iterator[Module]:
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Dict):
             for topic, text in ast.literal_eval(statement.value).items():
-                yield Module(f"{TOPICS}#{topic}", topic, list(prose(text)))
+                yield Module(f"{name}#{topic}", topic, _paragraphs(text, counts))
 
 
-def _module(name: str, tree: ast.Module) -> Iterator[Module]:
+def _module(name: str, tree: ast.Module, counts: Counter[str]) -> Iterator[Module]:
     title = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    counts: Counter[str] = Counter()
-    paragraphs = [tidy(text, counts) for string in _strings(tree) for text in prose(string)]
+    paragraphs = [text for string in _strings(tree) for text in _paragraphs(string, counts)]
     yield Module(name, title, paragraphs)
+
+
+def _paragraphs(text: str, counts: Counter[str]) -> list[str]:
+    return [tidy(paragraph, counts) for paragraph in prose(text)]
 
 
 def _strings(node: ast.AST) -> Iterator[str]:

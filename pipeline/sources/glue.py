@@ -8,17 +8,18 @@ of ids in mrpc_dev_ids.tsv, as GLUE's own download script does
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.stage import Outcome, finished
-from pipeline.tasks import TASKS, Task, read_examples
+from pipeline.inputs import STAMPS, hash_inputs, stamp_inputs
+from pipeline.stage import UNFINISHED, Outcome, finish, finished
+from pipeline.tasks import TASKS, Examples, Task, read_examples
 from shards.errors import DataError
-from shards.files import hash_file, write_atomically
-from shards.manifest import FileRecord, Manifest, record_file
+from shards.files import TEMPORARY_SUFFIX, write_atomically
+from shards.manifest import MANIFEST_NAME, FileRecord, Manifest, read_manifest, record_file
 
 BASE_ADDRESS = "https://dl.fbaipublicfiles.com/glue/data/"
 
@@ -36,12 +37,12 @@ class Found:
     Attributes:
         task: The task.
         inputs: The files that it is made from, by name.
-        write: Writes the splits into the output folder.
+        write: Writes the splits into the output folder and returns their names.
     """
 
     task: Task
     inputs: Mapping[str, Path]
-    write: Callable[["Found", Path], None]
+    write: Callable[["Found", Path], set[str]]
 
 
 def unpack_glue(source_path: Path | None, out: Path) -> Outcome:
@@ -60,47 +61,62 @@ def unpack_glue(source_path: Path | None, out: Path) -> Outcome:
         )
         raise DataError("glue cannot be downloaded yet", remedy)
     found, absent = _search(source_path, out)
-    inputs = {
-        f"{one.task.name}/{name}": hash_file(path)
-        for one in found
-        for name, path in one.inputs.items()
-    }
-    config = {"tasks": [one.task.name for one in found]}
-    manifest = finished(out, "glue", config, inputs)
+    files = {f"{one.task.name}/{name}": path for one in found for name, path in one.inputs.items()}
+    stamps = stamp_inputs(files)
+    plan = Manifest(
+        stage="glue",
+        config={"tasks": [one.task.name for one in found]},
+        inputs=hash_inputs(files, stamps, read_manifest(out)),
+        files={},
+        counts={STAMPS: stamps, "absent": absent},
+    )
+    manifest = finished(out, plan.stage, plan.config, plan.inputs)
     if manifest is not None:
         return Outcome(manifest, was_finished=True)
-    counts: dict[str, Any] = {"tasks": {}, "absent": absent}
-    files: dict[str, FileRecord] = {}
-    for one in found:
-        one.write(one, out)
-        counts["tasks"][one.task.name] = _count(one.task, out, files)
-    manifest = Manifest(
-        stage="glue",
-        config=config,
-        inputs=inputs,
-        files=files,
-        counts=counts,
-    )
-    manifest.write(out)
+    _begin(out, plan)
+    manifest = _unpack(found, out, plan)
+    finish(out, manifest)
     return Outcome(manifest, was_finished=False)
 
 
-def _count(task: Task, out: Path, files: dict[str, FileRecord]) -> dict[str, Any]:
-    """Read what was written, record each file in `files`, and return the rows per split."""
-    counts = {}
-    for split, official in task.rows.items():
-        path = task.path(out, split)
-        if not path.is_file():
-            continue
-        examples = read_examples(task, out, split)
-        files[path.relative_to(out).as_posix()] = record_file(path, len(examples))
-        counts[split] = {
-            "rows": len(examples),
-            "official": official,
-            "partial": examples.is_partial(official),
-            "skipped": examples.skipped,
-        }
-    return counts
+def _begin(out: Path, plan: Manifest) -> None:
+    """Mark `out` as unfinished; remove what an unfinished or damaged unpacking left there.
+
+    Files of GLUE's names that no unpacking of ours left stay where they are.
+    """
+    was_begun = (out / UNFINISHED).is_dir() or (out / MANIFEST_NAME).is_file()
+    plan.write(out / UNFINISHED)
+    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    for task in TASKS.values() if was_begun else ():
+        for split in task.rows:
+            path = task.path(out, split)
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + TEMPORARY_SUFFIX).unlink(missing_ok=True)
+
+
+def _unpack(found: Sequence[Found], out: Path, plan: Manifest) -> Manifest:
+    """Write all tasks, read each file again, and return the manifest of what was written."""
+    files: dict[str, FileRecord] = {}
+    counts: dict[str, Any] = {}
+    for one in found:
+        splits = one.write(one, out)
+        counts[one.task.name] = {}
+        for split in one.task.rows:
+            if split in splits:
+                examples = read_examples(one.task, out, split)
+                path = one.task.path(out, split)
+                files[path.relative_to(out).as_posix()] = record_file(path, len(examples))
+                counts[one.task.name][split] = _count(examples, one.task.rows[split])
+    return replace(plan, files=files, counts=plan.counts | {"tasks": counts})
+
+
+def _count(examples: Examples, official: int | None) -> dict[str, Any]:
+    return {
+        "rows": len(examples),
+        "official": official,
+        "partial": examples.is_partial(official),
+        "skipped": examples.skipped,
+    }
 
 
 def _search(source: Path, out: Path) -> tuple[list[Found], dict[str, str]]:
@@ -172,16 +188,18 @@ def _find_folder(task: Task, paths: list[Path]) -> Found | None:
     return None
 
 
-def _copy_files(found: Found, out: Path) -> None:
+def _copy_files(found: Found, out: Path) -> set[str]:
     for name, source in found.inputs.items():
         with source.open("rb") as file, write_atomically(out / found.task.folder / name) as copy:
             shutil.copyfileobj(file, copy)
+    return {name.removesuffix(".tsv") for name in found.inputs}
 
 
-def _extract(found: Found, out: Path) -> None:
+def _extract(found: Found, out: Path) -> set[str]:
     """Take the wanted members out of a zip; where they go never depends on a member's name."""
     (path,) = found.inputs.values()
     task = found.task
+    splits = set()
     with _open_zip(path) as archive:
         members = set(archive.namelist())
         for split in task.rows:
@@ -189,9 +207,11 @@ def _extract(found: Found, out: Path) -> None:
             if member in members:
                 with archive.open(member) as file, write_atomically(task.path(out, split)) as copy:
                     shutil.copyfileobj(file, copy)
+                splits.add(split)
             elif not split.startswith("test"):
                 problem = f"{path} has no member {member}"
                 raise DataError(problem, f"replace it by the one of {BASE_ADDRESS}")
+    return splits
 
 
 @contextmanager
@@ -206,7 +226,7 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(problem, f"replace it by the one of {BASE_ADDRESS}") from error
 
 
-def _write_mrpc(found: Found, out: Path) -> None:
+def _write_mrpc(found: Found, out: Path) -> set[str]:
     """Divide MRPC's original training rows by the list of dev ids; the test file stays whole."""
     train, test, dev_ids = (found.inputs[name] for name in (MRPC_TRAIN, MRPC_TEST, MRPC_DEV_IDS))
     ids = {tuple(line.split()) for line in dev_ids.read_bytes().splitlines()}
@@ -224,3 +244,4 @@ def _write_mrpc(found: Found, out: Path) -> None:
             copy.write(line)
     with test.open("rb") as file, write_atomically(task.path(out, "test")) as test_copy:
         shutil.copyfileobj(file, test_copy)
+    return {"train", "dev", "test"}

@@ -12,17 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pipeline.clean import (
-    has_letter,
-    join,
-    paragraphs,
-    strip_book_marks,
-    strip_project_gutenberg,
-    tidy,
-)
-from pipeline.decode import decode
+from pipeline.clean import has_letter, join, paragraphs, tidy
+from pipeline.decode import decode_member
 from pipeline.documents import Document
 from pipeline.sources.parallel import in_order
+from pipeline.sources.project_gutenberg import strip_book_marks, strip_project_gutenberg
 from shards.errors import DataError
 
 LIBRARIES: tuple[str, ...] = ()
@@ -88,8 +82,12 @@ def _clean_books(books: list[Book]) -> tuple[list[Document], Counter[str]]:
     counts: Counter[str] = Counter()
     made = []
     for book in books:
-        text = strip_project_gutenberg(decode(book.raw, book.name, counts), counts)
-        pieces = paragraphs(strip_book_marks(text, counts), counts)
+        counts["input_bytes"] = book.input_bytes
+        text = decode_member(book.raw, counts)
+        if text is None:
+            continue
+        text = strip_book_marks(strip_project_gutenberg(text, counts), counts)
+        pieces = paragraphs(text, counts)
         kept = [piece for piece in pieces if has_letter(piece)]
         if len(kept) < len(pieces):
             counts["dropped: paragraphs without a letter"] += len(pieces) - len(kept)
@@ -97,7 +95,6 @@ def _clean_books(books: list[Book]) -> tuple[list[Document], Counter[str]]:
             made.append(Document(book.name, tidy(parse_title(book.name), counts), join(kept)))
         else:
             counts["dropped: empty books"] += 1
-        counts["input_bytes"] = book.input_bytes
     return made, counts
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from pipeline.clean import break_lines, join, paragraphs
-from pipeline.decode import decode
+from pipeline.decode import decode_member
 from pipeline.documents import Document
 from pipeline.sources.parallel import in_order
 from shards.errors import DataError
@@ -121,8 +121,10 @@ def _clean_pages(inner: Inner) -> tuple[list[Document], Counter[str]]:
         raise DataError(f"{inner.where} is damaged ({error})", AGAIN) from error
     made = []
     for name, raw in _members(io.BytesIO(tar), inner.where):
-        text = break_lines(decode(raw, f"{inner.where}: {name}", counts), counts)
-        if pieces := paragraphs(text, counts):
+        text = decode_member(raw, counts)
+        if text is None:
+            continue
+        if pieces := paragraphs(break_lines(text, counts), counts):
             made.append(Document(name, "", join(pieces)))
         else:
             counts["dropped: empty texts"] += 1

@@ -2,21 +2,23 @@
 
 A .txt is one document, or several where it holds more than 1 MB: it is cut at the first paragraph
 end after each. A line of .jsonl or a row of .parquet is one document: its field `text`, and
-`id` and `title` where there are any. Hidden files are passed over.
+`id` and `title` where there are any. Hidden files are passed over. What Project Gutenberg puts
+around its books is dropped and counted.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.clean import join, paragraphs, strip_project_gutenberg, tidy
+from pipeline.clean import join, paragraphs, tidy
 from pipeline.decode import decode
 from pipeline.documents import Document
+from pipeline.sources.project_gutenberg import strip_project_gutenberg
 from shards.errors import DataError
 
 LIBRARIES: tuple[str, ...] = ()
@@ -133,6 +135,8 @@ def _parse(line: str, where: str) -> dict[str, Any]:
         fields = json.loads(line)
     except ValueError as error:
         raise DataError(f"{where} is not JSON ({error})", remedy) from error
+    except RecursionError as error:
+        raise DataError(f"{where} is nested too deep", remedy) from error
     if not isinstance(fields, dict):
         raise DataError(f"{where} is no JSON object but {line[:40]!r}", remedy)
     return fields
@@ -143,6 +147,7 @@ def _read_parquet(path: Path, name: str, counts: Counter[str]) -> Iterator[Docum
     try:
         with pq.ParquetFile(path) as file:
             present = file.schema_arrow.names
+            _check_fields(present, str(path))
             columns = [column for column in ("text", "id", "title") if column in present]
             for batch in file.iter_batches(BATCH_ROWS, columns=columns):
                 for fields in batch.to_pylist():
@@ -160,9 +165,7 @@ def _from_fields(
     fields: dict[str, Any], where: str, default_id: str, counts: Counter[str]
 ) -> Document:
     """Make a document of a record; a text of null counts as empty."""
-    if "text" not in fields:
-        problem = f'{where} has the fields {sorted(fields)}, not "text"'
-        raise DataError(problem, 'rename the one that holds the text to "text"')
+    _check_fields(fields, where)
     text = fields["text"] if fields["text"] is not None else ""
     if not isinstance(text, str):
         problem = f'{where} has a field "text" of type {type(text).__name__}'
@@ -174,6 +177,12 @@ def _from_fields(
         "" if title is None else tidy(str(title), counts),
         join(paragraphs(text, counts)),
     )
+
+
+def _check_fields(fields: Collection[str], where: str) -> None:
+    if "text" not in fields:
+        problem = f'{where} has the fields {sorted(fields)}, not "text"'
+        raise DataError(problem, 'rename the one that holds the text to "text"')
 
 
 _READERS: dict[str, Callable[[Path, str, Counter[str]], Iterator[Document]]] = {

@@ -21,10 +21,11 @@ from typing import IO, NamedTuple
 from wikiextractor import WikiExtractor
 from wikiextractor.extract import Extractor, MagicWords
 
-from pipeline.clean import join, repair_wiki_paragraph, tidy
+from pipeline.clean import join, tidy
 from pipeline.documents import Document
 from pipeline.sources.parallel import in_order
 from pipeline.sources.templates import TEMPLATES
+from pipeline.sources.wiki_clean import repair_wiki_paragraph
 from shards.errors import DataError
 
 LIBRARIES = ("wikiextractor",)

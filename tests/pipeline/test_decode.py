@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode import decode
+from pipeline.decode import decode, decode_member
 from shards.errors import DataError
 
 texts = st.text(st.characters(exclude_characters="\0\ufeff", exclude_categories=["Cs"]))
@@ -62,3 +62,11 @@ def test_a_binary_file_is_named():
 def test_a_broken_wide_encoding_is_named():
     with pytest.raises(DataError, match=r"wide\.txt begins with the mark of utf-16-le"):
         decode(b"\xff\xfea", "wide.txt", Counter())
+
+
+@pytest.mark.parametrize("raw", [b"a\0b", b"\xff\xfea"])
+def test_a_binary_member_of_an_archive_is_counted(raw):
+    counts = Counter()
+    assert decode_member(raw, counts) is None
+    assert counts == {"dropped: binary files": 1}
+    assert decode_member(b"text", counts) == "text"

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pyarrow.parquet as pq
 import pytest
@@ -49,6 +50,23 @@ def test_a_second_run_changes_nothing(corpus, tmp_path):
     written = part.stat().st_mtime_ns
     assert fetch_text(corpus, tmp_path / "data") == first
     assert part.stat().st_mtime_ns == written
+
+
+def test_an_untouched_input_is_not_read_again(corpus, tmp_path):
+    first = fetch_text(corpus, tmp_path / "data")
+    path = corpus / "a.txt"
+    before = path.stat()
+    path.write_text("Other documents"[: before.st_size])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fetch_text(corpus, tmp_path / "data") == first
+
+
+def test_a_touched_input_is_read_again_and_found_equal(corpus, tmp_path):
+    first = fetch_text(corpus, tmp_path / "data")
+    os.utime(corpus / "a.txt", ns=(1, 1))
+    outcome = fetch("text", source_path=corpus, data=tmp_path / "data", limit=None, workers=1)
+    assert outcome.was_finished
+    assert outcome.manifest == first
 
 
 def test_a_damaged_part_is_made_again(corpus, tmp_path):
@@ -104,7 +122,13 @@ def test_many_inputs_share_one_hash(tmp_path):
     folder.mkdir()
     for number in range(101):
         (folder / f"{number}.txt").write_text(f"Document {number}.")
-    assert list(fetch_text(folder, tmp_path / "data").inputs) == ["101 files"]
+    first = fetch_text(folder, tmp_path / "data")
+    assert list(first.inputs) == list(first.counts["input_files"]) == ["101 files"]
+    os.utime(folder / "7.txt", ns=(1, 1))
+    assert fetch_text(folder, tmp_path / "data") == first
+    (folder / "7.txt").write_text("Changed.")
+    with pytest.raises(DataError, match="101 files"):
+        fetch_text(folder, tmp_path / "data")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ asked for, so that both of its paragraphs are taken into the document.
 
 
 def test_texts_come_in_source_order():
-    (module,) = docstrings._module("a/b/__init__.py", ast.parse(SOURCE))
+    (module,) = docstrings._module("a/b/__init__.py", ast.parse(SOURCE), Counter())
     assert module.title == "a.b"
     assert [paragraph.split()[1] for paragraph in module.paragraphs] == [
         "first", "second", "third", "fourth", "fifth", "second",
@@ -41,7 +41,7 @@ def test_texts_come_in_source_order():
 def installation(tmp_path, monkeypatch):
     sentence = '"""%s sentence of this module has more than eight words."""'
     files = {
-        "stdlib/a.py": sentence % "The first",
+        "stdlib/a.py": sentence % "The\\x07 first",
         "stdlib/test/b.py": sentence % "A tested",
         "stdlib/bad.py": '"""',
         "stdlib/latin.py": b'"""caf\xe9"""',
@@ -68,6 +68,8 @@ def test_each_module_and_each_topic_is_a_document(installation):
     assert counts.pop("input_bytes") > 0
     assert counts == {
         "modules": 5,
+        "cleaned: control characters": 1,
+        "cleaned: not UTF-8": 1,
         "dropped: modules that do not parse": 1,
         "dropped: modules without prose": 2,
         "dropped: repeated paragraphs": 1,

@@ -1,9 +1,10 @@
+import os
 import zipfile
 
 import pytest
 
 from pipeline.sources.glue import BASE_ADDRESS, unpack_glue
-from pipeline.stage import Outcome
+from pipeline.stage import UNFINISHED, Outcome
 from pipeline.tasks import TASKS, read_examples
 from shards.errors import DataError
 
@@ -130,7 +131,7 @@ def test_a_flipped_byte_inside_a_zip_is_named_and_leaves_no_manifest(tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"CoLA\.zip cannot be unpacked"):
         unpack_glue(tmp_path / "from", tmp_path / "out")
-    assert all_files(tmp_path / "out") == set()
+    assert all_files(tmp_path / "out") == {f"{UNFINISHED}/manifest.json"}
 
 
 def test_a_zip_without_its_dev_file_is_named(tmp_path):
@@ -169,6 +170,36 @@ def test_unpacking_again_does_nothing_and_a_damaged_file_is_made_again(tmp_path)
     again = unpack_glue(tmp_path / "from", out).manifest
     assert again.fingerprint() == first.fingerprint()
     assert (out / "CoLA" / "train.tsv").read_text() == COLA["CoLA/train.tsv"]
+
+
+def test_what_an_unfinished_unpacking_left_is_removed(tmp_path):
+    write_files(tmp_path / "bad", {"RTE/train.tsv": "no RTE\n", "RTE/dev.tsv": "no RTE\n"})
+    write_zip(tmp_path / "bad" / "CoLA.zip", COLA)
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match="RTE"):
+        unpack_glue(tmp_path / "bad", out)
+    assert {"CoLA/test.tsv", "RTE/train.tsv"} <= all_files(out)
+    trained = {name: text for name, text in COLA.items() if name != "CoLA/test.tsv"}
+    write_zip(tmp_path / "good" / "CoLA.zip", trained)
+    manifest = unpack_glue(tmp_path / "good", out).manifest
+    assert set(manifest.files) == set(trained)
+    assert all_files(out) == {*trained, "manifest.json"}
+
+
+def test_files_that_were_not_unpacked_now_are_not_recorded(tmp_path):
+    out = tmp_path / "out"
+    write_files(out, {"CoLA/test.tsv": COLA["CoLA/test.tsv"], "RTE/dev.tsv": "mine"})
+    trained = {name: text for name, text in COLA.items() if name != "CoLA/test.tsv"}
+    write_zip(tmp_path / "from" / "CoLA.zip", trained)
+    assert set(unpack_glue(tmp_path / "from", out).manifest.files) == set(trained)
+    assert (out / "RTE" / "dev.tsv").read_text() == "mine"
+
+
+def test_a_touched_zip_is_the_same_zip(tmp_path):
+    path = write_zip(tmp_path / "from" / "CoLA.zip", COLA)
+    first = unpack_glue(tmp_path / "from", tmp_path / "out").manifest
+    os.utime(path, ns=(1, 1))
+    assert unpack_glue(tmp_path / "from", tmp_path / "out") == Outcome(first, was_finished=True)
 
 
 def test_another_source_into_the_same_folder_is_refused(tmp_path):

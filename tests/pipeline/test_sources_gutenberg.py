@@ -11,6 +11,7 @@ BOOKS = {
     "Gutenberg/txt/B C___Emma_ A Novel.txt": b"It was a\nlong _day_.\n\n* * *\n\nThe end.",
     "Gutenberg/txt/A B___Letters.txt": b"Price \xa31.",
     "Gutenberg/txt/C___Blank.txt": b" \n",
+    "Gutenberg/txt/D___Binary.txt": b"PK\x03\x04\0\0",
     "Gutenberg/readme.md": b"x",
 }
 EXPECTED = [
@@ -42,6 +43,7 @@ def test_each_member_is_a_document(archive):
     assert counts == {
         "cleaned: emphasis marks": 1,
         "cleaned: not UTF-8": 1,
+        "dropped: binary files": 1,
         "dropped: empty books": 1,
         "dropped: files of another kind": 1,
         "dropped: paragraphs without a letter": 1,

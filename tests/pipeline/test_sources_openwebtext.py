@@ -9,7 +9,10 @@ from pipeline.documents import Document
 from pipeline.sources import openwebtext
 from shards.errors import DataError
 
-PAGES = [{"0002-b.txt": b"Two.<br /><br />More.", "0001-a.txt": b"One."}, {"3.txt": b"\n"}]
+PAGES = [
+    {"0002-b.txt": b"Two.<br /><br />More.", "0001-a.txt": b"One."},
+    {"3.txt": b"\n", "4.txt": b"P\0"},
+]
 EXPECTED = [Document("0002-b.txt", "", "Two.\n\nMore."), Document("0001-a.txt", "", "One.")]
 
 
@@ -48,6 +51,7 @@ def test_pages_come_in_stored_order(archive, workers):
     assert counts.pop("input_bytes") > 0
     assert counts == {
         "cleaned: <br /> tags": 2,
+        "dropped: binary files": 1,
         "dropped: empty texts": 1,
         "dropped: files of another kind": 1,
     }

@@ -66,6 +66,7 @@ def test_every_jsonl_text_comes_back(tmp_path_factory, texts):
         ('{"text": "a"}\n{"text"', r"x\.jsonl, line 2 is not JSON"),
         ("[1]", r"line 1 is no JSON object but '\[1\]'"),
         ('{"body": "a"}', r"line 1 has the fields \['body'\]"),
+        ('{"text": "a"}\n' + "[" * 200_000, r"x\.jsonl, line 2 is nested too deep"),
         ('{"text": 3}', 'line 1 has a field "text" of type int'),
     ],
 )
@@ -84,8 +85,8 @@ def test_a_lone_surrogate_is_replaced(tmp_path):
 
 def test_a_parquet_without_text_is_named(tmp_path):
     path = tmp_path / "x.parquet"
-    pq.write_table(pa.table({"id": ["a"]}), path)
-    with pytest.raises(DataError, match=r"has the fields \['id'\]"):
+    pq.write_table(pa.table({"id": ["a"], "body": ["b"]}), path)
+    with pytest.raises(DataError, match=r"x\.parquet has the fields \['body', 'id'\]"):
         read(path)
 
 
@@ -116,4 +117,5 @@ def test_a_real_book_loses_its_licence(real_data):
     assert documents[0].text.startswith("BOTCHAN (MASTER DARLING)")
     assert "START OF" not in documents[0].text
     assert "gutenberg.org" not in documents[0].text
-    assert counts["cleaned: Project Gutenberg licences"] == 1
+    assert counts["cleaned: Project Gutenberg books"] == 1
+    assert 19_000 < counts["dropped: bytes around Project Gutenberg books"] < 21_000
