@@ -36,7 +36,7 @@ def test_an_untrained_model_is_as_good_as_knowing_nothing(shards_folder):
     torch.manual_seed(0)
     model = Electra(model_config(pretrain_config("tiny"), folder.header))
     scores = evaluate(model, folder, 16, torch.device("cpu"))
-    assert scores["masked_language_model_loss"] == pytest.approx(np.log(600), abs=0.1)
+    assert scores["masked_language_model_loss"] == pytest.approx(np.log(600), abs=0.3)
     share = scores["replaced_share"]
     assert scores["replaced_token_entropy"] == pytest.approx(
         log_loss([0, 1], [share, share], sample_weight=[1 - share, share])
