@@ -105,9 +105,7 @@ class Electra(nn.Module):
             input_ids, masked_positions, self.config.mask_token_id, self.config.mask_replace_prob
         )
         generator_states = self.generator(hidden_ids, attention_mask, token_type_ids)
-        predictions = self.masked_language_model_head(
-            generator_states.flatten(0, 1)[masked], self.generator.embeddings.word_embeddings.weight
-        ).float()  # (M, V)
+        predictions = self.predict_tokens(generator_states, masked)
         corrupted_ids = replace_tokens(input_ids, masked, sample_tokens(predictions))
         is_replaced = corrupted_ids != input_ids
 
@@ -132,6 +130,13 @@ class Electra(nn.Module):
             is_replaced=is_replaced,
             replaced_logits=replaced_logits.detach(),
         )
+
+    def predict_tokens(self, generator_states: Tensor, masked: Tensor) -> Tensor:
+        """Return the generator's logits (M, V), float32, at the flat positions `masked` (M,)."""
+        states = generator_states.flatten(0, 1)[masked]
+        weight = self.generator.embeddings.word_embeddings.weight
+        logits: Tensor = self.masked_language_model_head(states, weight)
+        return logits.float()
 
     def loss(self, output: ElectraOutput, counts: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the weighed sum of mean losses; an objective that counted nothing adds 0.

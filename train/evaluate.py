@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from model.electra import Electra
 from shards.format import ShardHeader, unpack_masks
 from shards.reader import ShardFolder
-from train.batch import to_batch
+from train.batch import Batch, to_batch
 
 MAX_ROWS = 1024
 """Held-out rows scored: enough to tell .02 of accuracy apart, few enough to take seconds."""
@@ -30,7 +32,9 @@ def evaluate(
     """Score `model` on up to MAX_ROWS rows of `validation`, mask set 0, dropout off.
 
     Returns:
-        Mean losses in nats and accuracies by objective, and: `replaced_share` of real tokens,
+        Mean losses in nats and accuracies by objective, and: `hidden_token_loss`, the generator's
+        loss with [MASK] at every masked position (in training, and thus in
+        `masked_language_model_loss`, some show their own token); `replaced_share` of real tokens,
         `replaced_token_entropy` (the loss of always answering with that share),
         `replaced_token_auc` (.5 = chance), `sentence_order_rows`, and `sentence_order_sigma`, the
         standard error of the accuracy of a coin over so many rows.
@@ -52,21 +56,32 @@ def evaluate(
                 losses[name] += float(output.losses[name])
                 counts[name] += int(output.counts[name])
                 correct[name] += int(output.correct[name])
+            losses["hidden_token"] += float(_hidden_token_loss(model, batch))
             is_real = batch.attention_mask.bool()
             verdicts.append(output.replaced_logits[is_real].cpu().numpy())
             labels.append(output.is_replaced[is_real].cpu().numpy())
     model.train()
+    counts["hidden_token"] = counts["masked_language_model"]
     is_replaced = np.concatenate(labels)
     share = float(is_replaced.mean())
     return {
         **{f"{name}_loss": losses[name] / max(1, counts[name]) for name in losses},
-        **{f"{name}_accuracy": correct[name] / max(1, counts[name]) for name in losses},
+        **{f"{name}_accuracy": correct[name] / max(1, counts[name]) for name in correct},
         "replaced_share": share,
         "replaced_token_entropy": _entropy(share),
         "replaced_token_auc": area_under_curve(np.concatenate(verdicts), is_replaced),
         "sentence_order_rows": counts["sentence_order"],
         "sentence_order_sigma": 0.5 / math.sqrt(max(1, counts["sentence_order"])),
     }
+
+
+def _hidden_token_loss(model: Electra, batch: Batch) -> Tensor:
+    """Return the summed loss of the generator when every masked position shows [MASK]."""
+    hidden_ids = batch.input_ids.masked_fill(batch.masked_positions, model.config.mask_token_id)
+    states = model.generator(hidden_ids, batch.attention_mask, batch.token_type_ids)
+    masked = batch.masked_positions.flatten().nonzero().squeeze(1)
+    predictions = model.predict_tokens(states, masked)
+    return cross_entropy(predictions, batch.input_ids.flatten()[masked], reduction="sum")
 
 
 def spread(rows: int, most: int) -> NDArray[np.int64]:

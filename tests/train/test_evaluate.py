@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,7 @@ def test_an_untrained_model_is_as_good_as_knowing_nothing(shards_folder):
     model = Electra(model_config(pretrain_config("tiny"), folder.header))
     scores = evaluate(model, folder, 16, torch.device("cpu"))
     assert scores["masked_language_model_loss"] == pytest.approx(np.log(600), abs=0.3)
+    assert scores["hidden_token_loss"] == pytest.approx(np.log(600), abs=0.3)
     share = scores["replaced_share"]
     assert scores["replaced_token_entropy"] == pytest.approx(
         log_loss([0, 1], [share, share], sample_weight=[1 - share, share])
@@ -60,3 +63,15 @@ def test_the_unigram_baseline_is_the_loss_of_the_training_frequencies(shards_fol
         if masks[position // 8] >> (position % 8) & 1
     ]
     assert unigram_loss(train, validation) == pytest.approx(np.mean(losses))
+
+
+def test_tokens_that_show_are_no_merit_of_the_hidden_token_loss(shards_folder):
+    folder = ShardFolder(shards_folder, "validation")
+    torch.manual_seed(0)
+    pair = model_config(pretrain_config("tiny"), folder.header)
+    shown, hidden = (Electra(replace(pair, mask_replace_prob=share)) for share in (0.0, 1.0))
+    hidden.load_state_dict(shown.state_dict())
+    one, other = (evaluate(model, folder, 16, torch.device("cpu")) for model in (shown, hidden))
+    assert one["hidden_token_loss"] == other["hidden_token_loss"]
+    assert other["hidden_token_loss"] == pytest.approx(other["masked_language_model_loss"])
+    assert one["masked_language_model_loss"] != other["masked_language_model_loss"]
