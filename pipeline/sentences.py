@@ -18,6 +18,9 @@ HEADING_LINES = 3
 LONG_SENTENCE = 400
 """Characters from which a sentence is searched for others inside its quotation marks."""
 
+LONGEST_PIECE = 100_000
+"""Characters given to `sentencex` at a time; its time grows with their square."""
+
 QUOTES = "\"'\u2018\u2019\u201c\u201d"
 BLANK_QUOTES = str.maketrans(dict.fromkeys(QUOTES, " "))
 PLAIN_SPACES = {code: " " for code in range(0x3001) if chr(code).isspace()}
@@ -48,10 +51,14 @@ def sentence_starts(paragraph: str) -> list[int]:
 def _segments(text: str) -> Iterator[tuple[int, int]]:
     """Yield where each sentence that `sentencex` finds begins and ends; they cover the text."""
     begin = 0
-    # sentencex panics on a capital letter, a space other than " ", and a full stop.
-    for sentence in sentencex.segment(LANGUAGE, text.translate(PLAIN_SPACES)):
-        yield begin, begin + len(sentence)
-        begin += len(sentence)
+    while begin < len(text):
+        piece = text[begin : begin + LONGEST_PIECE]
+        if begin + len(piece) < len(text):
+            piece = piece[: piece.rfind(" ") + 1] or piece
+        # sentencex panics on a capital letter, a space other than " ", and a full stop.
+        for sentence in sentencex.segment(LANGUAGE, piece.translate(PLAIN_SPACES)):
+            yield begin, begin + len(sentence)
+            begin += len(sentence)
 
 
 def _move_back(text: str, start: int) -> int:

@@ -6,6 +6,7 @@ order, as special tokens, which are numbered as given; the vocabulary is then re
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -34,6 +35,9 @@ from shards.manifest import Manifest, library_versions, record_file
 ALPHABET_SIZE = 1000
 """Most frequent characters kept; rarer ones become [UNK] (limit_alphabet of the WordPiece trainers
 in huggingface/tokenizers and bert; English text has about 100)."""
+LONG_WORD = re.compile(r"\b\w{101,}")
+"""WordPiece makes [UNK] of a word over 100 characters (max_input_chars_per_word of bert and
+huggingface/tokenizers), and the trainers take hours over one of a million."""
 PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS
 
 
@@ -81,6 +85,17 @@ def _paragraphs(sources: list[TextSource], label: str) -> Iterator[str]:
                         progress.update(len(text.encode()))
 
 
+def _training_text(sources: list[TextSource]) -> Iterator[str]:
+    """Yield every paragraph, words that are too long cut to pieces of 100 characters."""
+    for paragraph in _paragraphs(sources, "train"):
+        yield LONG_WORD.sub(_cut, paragraph)
+
+
+def _cut(word: re.Match[str]) -> str:
+    text = word[0]
+    return " ".join(text[start : start + 100] for start in range(0, len(text), 100))
+
+
 def _train_wordpiece(sources: list[TextSource], config: TokenizeConfig) -> Tokenizer:
     lowercase = bool(config.lowercase)
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
@@ -97,7 +112,7 @@ def _train_wordpiece(sources: list[TextSource], config: TokenizeConfig) -> Token
         limit_alphabet=len(alphabet),
         show_progress=False,
     )
-    learner.train_from_iterator(_paragraphs(sources, "train"), trainer)
+    learner.train_from_iterator(_training_text(sources), trainer)
 
     tokenizer = Tokenizer(models.WordPiece(learner.get_vocab(), unk_token=UNK))
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
@@ -137,7 +152,7 @@ def _train_bpe(sources: list[TextSource], config: TokenizeConfig) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_paragraphs(sources, "train"), trainer)
+    tokenizer.train_from_iterator(_training_text(sources), trainer)
     return _with_pair_template(tokenizer)
 
 

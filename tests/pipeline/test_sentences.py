@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from pipeline.sentences import (
     HEADING_LINES,
     HEADING_WORDS,
+    LONGEST_PIECE,
     joins_next,
     paragraphs_of,
     sentence_starts,
@@ -22,6 +25,15 @@ def sentences(paragraph: str) -> list[str]:
 
 def test_paragraphs_are_lines_that_are_not_blank():
     assert paragraphs_of("one\n\ntwo\n \n\n three \n") == ["one", "two", " three "]
+
+
+@pytest.mark.parametrize("text", ["One is here. Two is there. ", "word ", "x", '"'])
+def test_a_paragraph_of_a_million_characters_is_cut_in_passing(text: str):
+    paragraph = (text * (10**6 // len(text))).strip()
+    starts = sentence_starts(paragraph)
+    assert starts == sorted(set(starts))
+    assert starts[0] == 0
+    assert max(b - a for a, b in pairwise([*starts, len(paragraph)])) <= LONGEST_PIECE + 1
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\t\n"])

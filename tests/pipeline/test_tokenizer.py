@@ -212,3 +212,13 @@ def test_a_folder_with_other_stages_output_is_not_taken_for_text(
     shutil.copytree(tokenizer_folder, tmp_path / "tokenizer")
     with pytest.raises(DataError):
         train_tokenizer(tmp_path, tmp_path / "out", small("bpe"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_word_of_a_million_letters_is_cut_in_passing(tmp_path: Path, write_source, prose, kind):
+    blob = "".join(chr(97 + number * number % 26) for number in range(10**6))
+    write_source(tmp_path / "text" / "books", [*prose(20, 3), blob])
+    manifest = train_tokenizer(tmp_path / "text", tmp_path / "out", small(kind)).manifest
+    assert manifest.counts["vocab_size"] == 300
+    vocabulary = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).get_vocab()
+    assert max(map(len, vocabulary)) <= 100 + len("##")
