@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pipeline.config import PackConfig, TokenizeConfig
-from pipeline.flags import Command, build, configured_by, read_size
+from pipeline.config import FetchConfig, PackConfig, TokenizeConfig
+from pipeline.flags import Command, build, configured_by
 from pipeline.sources import SOURCES
 from train.config import Device, PretrainConfig, pretrain_config
 from train.glue_config import GlueConfig
@@ -79,7 +79,7 @@ workers_option = click.option(
     show_default=True,
     help="processes; the result does not depend on it",
 )
-data_option = folder("--data", "data", "folder that holds raw/, text/SOURCE/ and glue/")
+data_option = folder("--data", "data", "folder that holds raw/, text/, glue/ and vocab/")
 from_option = click.option(
     "--from", "source_path", type=PATH, help="an already downloaded file or folder"
 )
@@ -99,25 +99,50 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Choice(SOURCES))
+@click.argument("sources", nargs=-1, required=True, type=click.Choice(list(SOURCES)))
 @from_option
 @data_option
-@click.option("--limit", callback=read_size, help="stop after about so much text, such as 100MB")
+@configured_by(FetchConfig)
+@click.option("--base-url", help="a mirror of your own: a folder or server of HOST/PATH")
+@click.option("--offline", is_flag=True, help="use what is here; never the network")
+@click.option("--drop-raw", is_flag=True, help="remove each download once its parts are written")
 @workers_option
 def fetch(
-    sources: tuple[str, ...], source_path: Path | None, data: Path, limit: int | None, workers: int
+    sources: tuple[str, ...],
+    source_path: Path | None,
+    data: Path,
+    base_url: str | None,
+    offline: bool,
+    drop_raw: bool,
+    workers: int,
+    **options: Any,  # noqa: ANN401
 ) -> None:
-    """Make clean documents of each SOURCE, as Parquet under data/text/SOURCE."""
-    from pipeline.fetch import fetch as fetch_source
+    """Download each SOURCE and make clean documents of it, as Parquet under data/text/SOURCE."""
+    from pipeline.fetch import Fetch
+    from pipeline.fetch import fetch as fetch_sources
 
     if source_path is not None and len(sources) > 1:
         raise click.UsageError(f"--from goes with one SOURCE, not {len(sources)}")
-    for source in sources:
-        show(fetch_source(source, source_path=source_path, data=data, limit=limit, workers=workers))
-    if sources == ("glue",):
-        next_command("glue", "RUN", "--data", data)
-    else:
+    if source_path is not None and (base_url or drop_raw):
+        raise click.UsageError("--from reads your own files: leave --base-url and --drop-raw out")
+    call = Fetch(
+        data=data,
+        config=build(FetchConfig, options),
+        workers=workers,
+        source_path=source_path,
+        base_url=base_url,
+        offline=offline,
+        drop_raw=drop_raw,
+        warn=lambda line: click.echo(f"warning: {line}", err=True),
+    )
+    for source, outcome in fetch_sources(dict.fromkeys(sources), call):
+        if len(sources) > 1:
+            click.echo(f"{source}:")
+        show(outcome)
+    if any(source not in ("glue", "vocab") for source in sources):
         next_command("tokenize", "--text", data / "text", "--out", data / "tokenizer")
+    elif "glue" in sources:
+        next_command("glue", "RUN", "--data", data)
 
 
 @main.command()

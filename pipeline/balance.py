@@ -22,6 +22,8 @@ def describe_text(manifest: Manifest) -> str:
         if counts.get(kind):
             found = ", ".join(f"{number:,} {what}" for what, number in counts[kind].items())
             lines.append(f"{kind}: {found}")
+    if other := counts.get("not_published"):
+        lines.append(f"not the published file: {', '.join(other)}")
     return "\n".join(lines)
 
 
@@ -38,6 +40,11 @@ def describe_glue(manifest: Manifest) -> str:
     if absent := manifest.counts["absent"]:
         lines.append(f"not found: {', '.join(absent)}")
     return "\n".join(lines)
+
+
+def describe_vocab(manifest: Manifest) -> str:
+    """Return the vocabularies that `fetch vocab` brought."""
+    return "\n".join(f"{name}: {record.bytes:,} bytes" for name, record in manifest.files.items())
 
 
 def describe_tokenizer(manifest: Manifest) -> str:
@@ -114,6 +121,7 @@ def _align(lines: Sequence[Sequence[Any]]) -> list[str]:
 DESCRIBE: dict[str, Callable[[Manifest], str]] = {
     "fetch": describe_text,
     "glue": describe_glue,
+    "vocab": describe_vocab,
     "tokenize": describe_tokenizer,
     "pack": describe_shards,
 }

@@ -1,11 +1,16 @@
-"""Clean text: paragraphs on one line each, with nothing in them that cannot be seen.
+"""Clean text: what is true of every document, whatever its source.
 
-What one source alone leaves in its text is mended beside that source. Here and there every pattern
-is linear in the length of its input: no repetition inside a repetition, and every open-ended one is
-bounded.
+- It is Unicode in the composed form NFC, decoded by the rule of `pipeline.decode`.
+- A paragraph is one line; the only white space is the space, single, and the line feed.
+- Control characters and marks without width are gone; a lone surrogate is U+FFFD.
+
+What one source alone leaves in its text is mended beside that source, and exact copies of whole
+documents are left out by `pipeline.copies`. Every pattern is linear in the length of its input: no
+repetition inside a repetition, and every open-ended one is bounded.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
@@ -23,12 +28,15 @@ _WRAPPED_LINES = 20
 
 
 def tidy(text: str, counts: Counter[str]) -> str:
-    """Return `text` on one line: single spaces, no control characters, no lone surrogates."""
+    """Return `text` on one line: NFC, single spaces, no control characters, no lone surrogates."""
     if not text.isascii() or not text.isprintable():
         text, unseen = _UNSEEN.subn("", text)
         text, surrogates = _SURROGATE.subn("\ufffd", text)
         count_cleaned(counts, "control characters", unseen)
         count_cleaned(counts, "lone surrogates", surrogates)
+        if not unicodedata.is_normalized("NFC", text):
+            text = unicodedata.normalize("NFC", text)
+            count_cleaned(counts, "paragraphs made NFC", 1)
     return " ".join(text.split())
 
 

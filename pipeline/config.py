@@ -1,10 +1,38 @@
-"""What a person can choose in `tokenize` and `pack`, with checks; imports nothing heavy."""
+"""What a person can choose in `fetch`, `tokenize` and `pack`, with checks; nothing heavy."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """In this order they take the ids 0 to 4 of every tokenizer trained here."""
+
+
+SIZE = "size"
+"""Marks a field in bytes, whose flag takes 100MB or 4GB."""
+
+LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][a-z]{2,12}){0,2}")
+"""Names of Wikipedias, as in zh_min_nan."""
+DATE = re.compile(r"latest|20[0-9]{6}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchConfig:
+    """What is fetched, and how it is read."""
+
+    language: Annotated[str, "Wikipedia's language: en, simple, de, ..."] = "en"
+    date: Annotated[str, "Wikipedia's dump: latest or YYYYMMDD"] = "latest"
+    text_field: Annotated[str, "field or column of .jsonl and .parquet that holds the text"] = (
+        "text"
+    )
+    limit: Annotated[int | None, "stop after about so much text, such as 100MB", SIZE] = None
+    max_member_size: Annotated[int, "refuse what unpacks to more than this", SIZE] = 4 * 10**9
+
+    def __post_init__(self) -> None:
+        if not LANGUAGE.fullmatch(self.language):
+            raise ValueError(f"--language {self.language!r} is no name such as en or simple")
+        if not DATE.fullmatch(self.date):
+            raise ValueError(f"--date {self.date!r} is neither latest nor YYYYMMDD")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """Command-line flags made from configuration dataclasses, so that each is written down once."""
 
-import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
+
+from pipeline.config import SIZE
 
 Command = Callable[..., None]
 Made = TypeVar("Made")
@@ -31,15 +33,19 @@ def configured_by(config: type) -> Callable[[Command], Command]:
 
 
 def _flag(field: Field[Any], hint: Any) -> Callable[[Command], Command]:  # noqa: ANN401
-    kind, (text, *_) = get_args(hint)[0], hint.__metadata__
+    kind, (text, *marks) = get_args(hint)[0], hint.__metadata__
     if get_origin(kind) is UnionType:
         kind = next(option for option in get_args(kind) if option is not NoneType)
     flag = "--" + field.name.replace("_", "-")
     if kind is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", field.name, default=None, help=text)
     choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else kind
+    if SIZE in marks:
+        choices = Size()
     if field.default is not None:
         default = "the preset's" if field.default is MISSING else field.default
+        if isinstance(default, int) and SIZE in marks:
+            default = f"{default / 10**9:g}GB"
         text += f"  [default: {default}]"
     return click.option(flag, field.name, type=choices, default=None, help=text)
 
@@ -52,17 +58,21 @@ def build(make: Callable[..., Made], options: dict[str, Any]) -> Made:
         raise click.UsageError(str(error)) from error
 
 
-def read_size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """Read "100MB" (kB, MB and GB are powers of ten) as bytes."""
-    if value is None:
-        return None
-    for unit, scale in UNITS.items():
-        number = value.upper().removesuffix(unit)
-        if number != value.upper():
-            try:
-                size = float(number) * scale
-            except ValueError:
+class Size(click.ParamType[int]):
+    """A number of bytes such as 100MB; kB, MB and GB are powers of ten."""
+
+    name = "size"
+
+    def convert(
+        self, value: str, parameter: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        """Return the bytes."""
+        for unit, scale in UNITS.items():
+            number = value.upper().removesuffix(unit)
+            if number != value.upper():
+                with suppress(ValueError, OverflowError):
+                    size = float(number) * scale
+                    if size >= 1:
+                        return int(size)
                 break
-            if 1 <= size < math.inf:
-                return int(size)
-    raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)
+        raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from tqdm import tqdm
+
 from pipeline.config import SPECIAL_TOKENS, PackConfig
-from pipeline.documents import open_part
+from pipeline.documents import RowGroup
 from pipeline.encode import load_tokenizer
 from pipeline.masks import MASK_PROBABILITY
-from pipeline.shard_task import RowGroup, ShardTask, make_shard
+from pipeline.shard_task import ShardTask, make_shard
 from pipeline.stage import Outcome, finish, finished, run_parts
 from pipeline.texts import TextSource, text_sources
 from shards.errors import DataError
@@ -53,7 +55,9 @@ def pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: in
     if manifest := finished(out, plan.stage, plan.config, plan.inputs):
         return Outcome(manifest, was_finished=True)
     tasks = list(_tasks(sources, tokenizer / "tokenizer.json", out, header, config))
-    parts = run_parts(out, plan, tasks, make_shard, workers)
+    done = run_parts(out, plan, tasks, make_shard, workers)
+    progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
+    parts = [part for _, part in progress]
     files = _copy_tokenizer(tokenizer, out)
     for part in parts:
         files |= part.files
@@ -123,16 +127,13 @@ def _ranges(source: TextSource, target: int) -> Iterator[tuple[tuple[RowGroup, .
     """Yield runs of row groups of at least `target` bytes of text, with their document counts."""
     run: list[RowGroup] = []
     size = documents = 0
-    for path in source.parts:
-        part = open_part(path).metadata
-        for group in range(part.num_row_groups):
-            details = part.row_group(group)
-            run.append(RowGroup(path, group))
-            size += details.column(part.num_columns - 1).total_uncompressed_size
-            documents += details.num_rows
-            if size >= target:
-                yield tuple(run), documents
-                run, size, documents = [], 0, 0
+    for group in source.row_groups():
+        run.append(group)
+        size += group.text_bytes
+        documents += group.documents
+        if size >= target:
+            yield tuple(run), documents
+            run, size, documents = [], 0, 0
     if run:
         yield tuple(run), documents
 

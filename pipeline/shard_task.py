@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from pipeline.chunks import NO_CUT, PAIR_SPECIALS, SINGLE_SPECIALS, Chunks, make_chunks
 from pipeline.config import PackConfig
-from pipeline.documents import read_texts
+from pipeline.documents import RowGroup, read_texts
 from pipeline.draws import document_keys
 from pipeline.encode import EncodedDocuments, encode_documents, load_tokenizer
 from pipeline.rows import NgramCounts, make_rows
@@ -24,14 +24,6 @@ from pipeline.stage import Part
 from shards.format import NO_LABEL, Rows, ShardHeader, concatenate
 from shards.manifest import FileRecord
 from shards.writer import write_shard
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """One row group of a Parquet part of documents."""
-
-    path: Path
-    group: int
 
 
 @dataclass(frozen=True)
@@ -93,7 +85,7 @@ def _blocks(task: ShardTask) -> Iterator[tuple[list[str], int]]:
     """Yield the texts of each row group and the number of the first, counted in the shard."""
     first = 0
     for group in task.groups:
-        texts = read_texts(group.path, group.group)
+        texts = read_texts(group)
         yield texts, first
         first += len(texts)
 

@@ -6,14 +6,14 @@ each part that is done. When the last part is done the manifest of the whole rep
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from tqdm import tqdm
-
-from pipeline.workers import WINDOW_PER_WORKER, process_pool, unordered
+from pipeline.workers import WINDOW_PER_WORKER, process_pool
 from shards.errors import DataError
 from shards.files import write_text
 from shards.manifest import FileRecord, Manifest, difference, read_manifest
@@ -45,10 +45,19 @@ class PartTask(Protocol):
         """Name the part, uniquely within its stage."""
 
 
+AnyTask = TypeVar("AnyTask", bound=PartTask)
+
+
 def finished(
-    out: Path, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str]
+    out: Path, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str] | None
 ) -> Manifest | None:
     """Return the manifest of `out` if it holds this very result, None if work is to be done.
+
+    Args:
+        out: The stage's folder.
+        stage: The command.
+        config: The resolved configuration.
+        inputs: Hashes of the inputs; None where the configuration alone decides.
 
     Raises:
         DataError: The folder was made by another stage, configuration or input.
@@ -56,7 +65,8 @@ def finished(
     manifest = read_manifest(out)
     if manifest is None:
         return None
-    plan = Manifest(stage=stage, config=dict(config), inputs=dict(inputs), files={})
+    expected = manifest.inputs if inputs is None else dict(inputs)
+    plan = Manifest(stage=stage, config=dict(config), inputs=expected, files={})
     _check_same_plan(out, manifest, plan)
     if manifest.damaged(out):
         return None
@@ -77,39 +87,37 @@ def _check_same_plan(out: Path, old: Manifest, new: Manifest) -> None:
 def run_parts(
     out: Path,
     plan: Manifest,
-    tasks: Sequence[PartTask],
-    function: Callable[[Any], Part],
+    tasks: Iterable[AnyTask | None],
+    function: Callable[[AnyTask], Part],
     workers: int,
-) -> list[Part]:
-    """Do all tasks, keeping those that an interrupted run finished; return parts in task order.
+) -> Generator[tuple[AnyTask, Part], None, None]:
+    """Do all tasks, keeping those that an interrupted run finished; yield them in task order.
 
     Args:
         out: The stage's folder.
         plan: A manifest without files: stage, configuration and inputs.
-        tasks: Pieces of work; each must write files of its own only.
+        tasks: Pieces of work, drawn as needed; each must write files of its own only. At a None
+            all tasks before it are yielded before the next one is drawn.
         function: A module-level function that does one task.
         workers: Processes; 1 works in this one.
     """
-    done = _resume(out, plan, tasks)
-    todo = [task for task in tasks if task.name not in done]
-    with tqdm(
-        total=len(tasks), initial=len(done), desc=plan.stage, unit="part", disable=None
-    ) as progress:
-
-        def keep(task: PartTask, part: Part) -> None:
-            write_text(out / UNFINISHED / f"{task.name}.json", json.dumps(asdict(part)))
-            done[task.name] = part
-            progress.update()
-
-        if workers == 1 or len(todo) < 2:
-            for task in todo:
-                keep(task, function(task))
-        else:
-            with process_pool(workers) as executor:
-                window = workers * WINDOW_PER_WORKER
-                for task, part in unordered(executor, function, todo, window):
-                    keep(task, part)
-    return [done[task.name] for task in tasks]
+    journal = _Journal(out, plan)
+    if workers == 1:
+        for task in tasks:
+            if task is not None:
+                yield task, journal.find(task) or journal.keep(task, function(task))
+        return
+    with process_pool(workers) as executor:
+        pending: deque[_Pending[AnyTask]] = deque()
+        for task in tasks:
+            if task is not None:
+                part = journal.find(task)
+                future = None if part else executor.submit(function, task)
+                pending.append(_Pending(task, part, future))
+            while len(pending) >= workers * WINDOW_PER_WORKER or (task is None and pending):
+                yield _take_first(pending, journal)
+        while pending:
+            yield _take_first(pending, journal)
 
 
 def finish(out: Path, manifest: Manifest) -> None:
@@ -118,26 +126,58 @@ def finish(out: Path, manifest: Manifest) -> None:
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
 
 
-def _resume(out: Path, plan: Manifest, tasks: Sequence[PartTask]) -> dict[str, Part]:
-    """Return the parts that stand, after checking that they belong to the same plan."""
-    folder = out / UNFINISHED
-    old = read_manifest(folder)
-    if old is not None:
-        _check_same_plan(out, old, plan)
-    if old is None or old.versions != plan.versions:
-        shutil.rmtree(folder, ignore_errors=True)
-        plan.write(folder)
-        return {}
-    found = {task.name: _read_part(folder / f"{task.name}.json", out) for task in tasks}
-    return {name: part for name, part in found.items() if part is not None}
+@dataclass
+class _Pending(Generic[AnyTask]):
+    """A task that was sent away, and its part once it is there."""
+
+    task: AnyTask
+    part: Part | None
+    future: "Future[Part] | None"
 
 
-def _read_part(path: Path, out: Path) -> Part | None:
-    """Return a part whose record can be read and whose files stand, else None."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        files = {name: FileRecord(**file) for name, file in record["files"].items()}
-        part = Part(files, record["counts"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return part if all(file.stands(out / name) for name, file in files.items()) else None
+def _take_first(pending: "deque[_Pending[AnyTask]]", journal: "_Journal") -> tuple[AnyTask, Part]:
+    """Wait for the first of `pending`; whatever is done by then is written down.
+
+    A task that fails does so when its turn comes, so that those before it are kept.
+    """
+    first = pending[0]
+    while first.part is None:
+        futures = [one.future for one in pending if one.future and not one.future.done()]
+        if first.future in futures:
+            wait(futures, return_when=FIRST_COMPLETED)
+        for one in pending:
+            if one.future and one.future.done() and (one is first or not one.future.exception()):
+                one.part = journal.keep(one.task, one.future.result())
+                one.future = None
+    pending.popleft()
+    return first.task, first.part
+
+
+class _Journal:
+    """The parts of an unfinished stage, on disk."""
+
+    def __init__(self, out: Path, plan: Manifest) -> None:
+        self.out = out
+        self.folder = out / UNFINISHED
+        old = read_manifest(self.folder)
+        if old is not None:
+            _check_same_plan(out, old, plan)
+        if old is None or old.versions != plan.versions:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            plan.write(self.folder)
+
+    def find(self, task: PartTask) -> Part | None:
+        """Return a part whose record can be read and whose files stand, else None."""
+        try:
+            record = json.loads((self.folder / f"{task.name}.json").read_text(encoding="utf-8"))
+            files = {name: FileRecord(**file) for name, file in record["files"].items()}
+            part = Part(files, record["counts"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        stands = all(file.stands(self.out / name) for name, file in files.items())
+        return part if stands else None
+
+    def keep(self, task: PartTask, part: Part) -> Part:
+        """Write down that a part is done, and return it."""
+        write_text(self.folder / f"{task.name}.json", json.dumps(asdict(part)))
+        return part

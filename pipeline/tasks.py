@@ -3,7 +3,7 @@
 Columns, labels and row counts are those of https://dl.fbaipublicfiles.com/glue/data/ (Wang et al.
 2018, arXiv 1804.07461, table 1). The files are not CSV: a quotation mark is a character like any
 other, a line ends at a newline only, some begin with a byte order mark, CoLA has no header, and a
-few rows of QQP lack a field. Downloading is `pipeline.sources.glue`; fine-tuning is `train.glue`.
+few rows of QQP lack a field. Downloading is `pipeline.readers.glue`; fine-tuning is `train.glue`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,29 +1,37 @@
 """The sources of text that `fetch` has left under a folder, each with its manifest."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.documents import RowGroup, row_groups
 from shards.errors import DataError
 from shards.manifest import Manifest, read_manifest
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """One source: its name, its Parquet parts in order, and what `fetch` recorded of them."""
+    """One source: its name, its folder, and what `fetch` recorded of it."""
 
     name: str
-    parts: tuple[Path, ...]
+    folder: Path
     manifest: Manifest
 
     @property
     def documents(self) -> int:
         """Return how many documents the source holds."""
-        return sum(record.rows for record in self.manifest.files.values())
+        return int(self.manifest.counts["documents"])
 
     @property
     def text_bytes(self) -> int:
         """Return how many bytes of UTF-8 text the source holds."""
         return int(self.manifest.counts["text_bytes"])
+
+    def row_groups(self) -> Iterator[RowGroup]:
+        """Yield the row groups of all parts in order; copies of earlier documents are left out."""
+        copies = self.manifest.counts.get("copies", {})
+        for name in sorted(self.manifest.files):
+            yield from row_groups(self.folder / name, copies.get(name, ()))
 
 
 def text_sources(folder: Path) -> list[TextSource]:
@@ -44,9 +52,7 @@ def text_sources(folder: Path) -> list[TextSource]:
         if damaged := manifest.damaged(child):
             remedy = f"delete {child} and run `python cli.py fetch {child.name}` again"
             raise DataError(f"{child / damaged[0]} is not what was fetched", remedy)
-        sources.append(
-            TextSource(child.name, tuple(child / name for name in sorted(manifest.files)), manifest)
-        )
+        sources.append(TextSource(child.name, child, manifest))
     if not sources:
         raise DataError(f"no text at {folder}", "run `python cli.py fetch SOURCE` first")
     return sources

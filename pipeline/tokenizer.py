@@ -24,7 +24,7 @@ from tokenizers import (
 from tqdm import tqdm
 
 from pipeline.config import SPECIAL_TOKENS, TokenizeConfig
-from pipeline.documents import open_part, read_texts
+from pipeline.documents import read_texts
 from pipeline.sentences import paragraphs_of
 from pipeline.stage import Outcome, finished
 from pipeline.texts import TextSource, text_sources
@@ -78,11 +78,10 @@ def _paragraphs(sources: list[TextSource], label: str) -> Iterator[str]:
     total = sum(source.text_bytes for source in sources)
     with tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=None) as progress:
         for source in sources:
-            for path in source.parts:
-                for group in range(open_part(path).num_row_groups):
-                    for text in read_texts(path, group):
-                        yield from paragraphs_of(text)
-                        progress.update(len(text.encode()))
+            for group in source.row_groups():
+                for text in read_texts(group):
+                    yield from paragraphs_of(text)
+                    progress.update(len(text.encode()))
 
 
 def _training_text(sources: list[TextSource]) -> Iterator[str]:

@@ -1,11 +1,12 @@
-"""Worker processes that die with their parent, and tasks sent to them a few at a time."""
+"""Worker processes that die with their parent, and work whose results come back in order."""
 
 import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
@@ -54,20 +55,24 @@ def process_pool(workers: int) -> Iterator[Executor]:
         executor.shutdown(cancel_futures=True)
 
 
-def unordered(
-    executor: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], window: int
-) -> Iterator[tuple[Task, Result]]:
-    """Yield (task, result) as results arrive, with at most `window` tasks submitted at a time."""
-    pending: dict[Future[Result], Task] = {}
-    for task in tasks:
-        if len(pending) >= window:
-            yield from _take(pending)
-        pending[executor.submit(function, task)] = task
-    while pending:
-        yield from _take(pending)
+def in_order(
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int
+) -> Iterator[Result]:
+    """Yield `function(task)` for each task, in order, with a bounded number of tasks in flight.
 
-
-def _take(pending: dict[Future[Result], Task]) -> Iterator[tuple[Task, Result]]:
-    done, _ = wait(pending, return_when=FIRST_COMPLETED)
-    for future in done:
-        yield pending.pop(future), future.result()
+    Args:
+        function: A function at the top level of a module.
+        tasks: Drawn as needed, in this process.
+        workers: Processes; 1 works in this one.
+    """
+    if workers == 1:
+        yield from map(function, tasks)
+        return
+    with process_pool(workers) as executor:
+        pending: deque[Future[Result]] = deque()
+        for task in tasks:
+            if len(pending) >= workers * WINDOW_PER_WORKER:
+                yield pending.popleft().result()
+            pending.append(executor.submit(function, task))
+        while pending:
+            yield pending.popleft().result()

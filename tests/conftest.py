@@ -16,7 +16,7 @@ from pipeline.config import PackConfig, TokenizeConfig
 from pipeline.documents import Document, DocumentWriter
 from pipeline.pack import pack
 from pipeline.tokenizer import train_tokenizer
-from shards.manifest import Manifest
+from shards.manifest import Manifest, record_file
 
 # Before torch is imported: test processes already share the cores, and threads would only wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,7 +42,8 @@ def write_source() -> WriteSource:
     """Return a function that writes texts as `fetch` does: `write_source(text / name, texts)`."""
 
     def write(folder: Path, texts: list[str]) -> None:
-        with DocumentWriter(folder) as writer:
+        part = folder / "part-00000.parquet"
+        with DocumentWriter(part) as writer:
             for number, text in enumerate(texts):
                 writer.write(Document(str(number), f"title {number}", text))
         counts = {"documents": writer.documents, "text_bytes": writer.text_bytes}
@@ -50,7 +51,7 @@ def write_source() -> WriteSource:
             stage="fetch",
             config={"source": folder.name, "limit": None},
             inputs={},
-            files=writer.files,
+            files={part.name: record_file(part, len(texts))} if texts else {},
             counts=counts,
         ).write(folder)
 

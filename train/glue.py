@@ -17,7 +17,7 @@ from tqdm import tqdm
 from model.config import ModelConfig
 from model.encoder import Encoder
 from model.huggingface import load_encoder
-from pipeline.sources.glue import unpack_glue
+from pipeline.readers.glue import unpack_glue
 from pipeline.tasks import TASKS, Task, read_examples
 from shards.errors import DataError
 from shards.files import hash_file
@@ -142,7 +142,7 @@ def find_data(folder: Path, names: Sequence[str], source_path: Path | None) -> M
     Raises:
         DataError: They are not.
     """
-    command = "python cli.py fetch glue --from FOLDER"
+    command = "python cli.py fetch glue"
     if source_path is not None:
         unpack_glue(source_path, folder)
     manifest = read_manifest(folder)
@@ -152,7 +152,7 @@ def find_data(folder: Path, names: Sequence[str], source_path: Path | None) -> M
     if absent:
         rest = ",".join(name for name in names if name not in absent)
         choice = f", or choose `--tasks {rest}`" if rest else ""
-        remedy = f"delete {folder} and run `{command}` on a folder that has them{choice}"
+        remedy = f"delete {folder} and run `{command}`{choice}"
         raise DataError(f"{folder} lacks the tasks {', '.join(absent)}", remedy)
     if damaged := manifest.damaged(folder):
         raise DataError(f"{folder / damaged[0]} is not as it was unpacked", f"run `{command}`")

@@ -2,16 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
-from pipeline.config import TokenizeConfig
+from pipeline.config import FetchConfig, TokenizeConfig
 from pipeline.encode import EncodedDocuments, encode_documents, load_tokenizer
-from pipeline.sources.gutenberg import documents
+from pipeline.readers import gutenberg as books
 from pipeline.tokenizer import train_tokenizer
 from shards.format import ShardHeader
 
@@ -93,9 +92,9 @@ def gutenberg(real_data: Path) -> EncodedDocuments:
     tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)._tokenizer
     tokenizer.encode_special_tokens = True
     texts: list[str] = []
-    with closing(documents(archive, Counter(), 1)) as books:
-        for book in books:
-            texts.append(book.text)
-            if sum(map(len, texts)) > 5_000_000:
-                break
+    config = FetchConfig()
+    for part in books.divide(books.find(archive), config, 1):
+        texts += [book.text for book in books.read(part, config, Counter())]
+        if sum(map(len, texts)) > 5_000_000:
+            break
     return encode_documents(tokenizer, texts)

@@ -4,14 +4,31 @@ import os
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.fetch import fetch
+from pipeline.config import FetchConfig
+from pipeline.documents import read_texts
+from pipeline.fetch import Fetch, fetch
 from pipeline.sources import SOURCES
+from pipeline.texts import text_sources
 from shards.errors import DataError
 from shards.manifest import read_manifest
 
 
-def fetch_text(path, data, limit=None):
-    return fetch("text", source_path=path, data=data, limit=limit, workers=1).manifest
+def fetch_one(source, path, data, *, workers=1, **options):
+    call = Fetch(
+        data=data,
+        config=FetchConfig(**options),
+        workers=workers,
+        source_path=path,
+        offline=True,
+        warn=pytest.fail,
+    )
+    [(name, outcome)] = fetch([source], call)
+    assert name == source
+    return outcome
+
+
+def fetch_text(path, data, **options):
+    return fetch_one("text", path, data, **options).manifest
 
 
 def texts_of(folder):
@@ -37,7 +54,12 @@ def test_documents_and_their_manifest_are_written(corpus, tmp_path):
     out = tmp_path / "data" / "text" / "text"
     assert texts_of(out) == ["First document.", "Second document."]
     assert manifest == read_manifest(out)
-    assert manifest.config == {"source": "text", "limit": None}
+    assert manifest.config == {
+        "source": "text",
+        "limit": None,
+        "max_member_size": 4 * 10**9,
+        "text_field": "text",
+    }
     assert sorted(manifest.inputs) == ["a.txt", "b.jsonl"]
     assert manifest.counts["documents"] == 2
     assert manifest.counts["text_bytes"] == 31
@@ -64,7 +86,7 @@ def test_an_untouched_input_is_not_read_again(corpus, tmp_path):
 def test_a_touched_input_is_read_again_and_found_equal(corpus, tmp_path):
     first = fetch_text(corpus, tmp_path / "data")
     os.utime(corpus / "a.txt", ns=(1, 1))
-    outcome = fetch("text", source_path=corpus, data=tmp_path / "data", limit=None, workers=1)
+    outcome = fetch_one("text", corpus, tmp_path / "data")
     assert outcome.was_finished
     assert outcome.manifest == first
 
@@ -108,7 +130,8 @@ def test_an_error_leaves_no_manifest_and_no_half_file(corpus, tmp_path):
     (corpus / "z.jsonl").write_text("{")
     with pytest.raises(DataError):
         fetch_text(corpus, tmp_path / "data")
-    assert not list((tmp_path / "data").rglob("*.*"))
+    assert read_manifest(tmp_path / "data" / "text" / "text") is None
+    assert not list((tmp_path / "data").rglob("*.partial"))
 
 
 def test_an_empty_result_says_what_was_dropped(tmp_path):
@@ -131,31 +154,71 @@ def test_many_inputs_share_one_hash(tmp_path):
         fetch_text(folder, tmp_path / "data")
 
 
+def test_one_s_own_text_needs_a_path(tmp_path):
+    with pytest.raises(DataError, match="--from PATH"):
+        fetch_one("text", None, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("source", "address"),
     [
-        ("wikipedia", "enwiki-latest-pages-articles.xml.bz2"),
+        ("wikipedia", "https://dumps.wikimedia.org/enwiki/latest/enwiki-latest-sha1sums.txt"),
         ("gutenberg", "0B2Mzhc7popBga2RkcWZNcjlRTGM"),
         ("openwebtext", "zenodo.org/record/3834942/files/openwebtext.tar.xz"),
-        ("text", "--from PATH"),
-        ("glue", "--from"),
+        ("openwebtext", "urlsf_subset00.tar"),
+        ("wikitext-2", "wikitext-2-raw-v1.zip"),
+        ("glue", "glue/data/CoLA.zip"),
+        ("vocab", "electra-data/vocab.txt"),
     ],
 )
-def test_without_a_path_the_error_says_where_the_data_are(source, address, tmp_path):
-    with pytest.raises(DataError, match=address):
-        fetch(source, source_path=None, data=tmp_path, limit=None, workers=1)
+def test_offline_the_error_says_where_the_data_are(source, address, tmp_path):
+    with pytest.raises(DataError) as caught:
+        fetch_one(source, None, tmp_path)
+    assert address in str(caught.value)
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source != "docstrings"])
+@pytest.mark.parametrize("source", sorted({*SOURCES} - {"docstrings", "vocab"}))
 def test_a_missing_path_is_named(source, tmp_path):
     missing = tmp_path / "missing"
     with pytest.raises(DataError, match=str(missing)):
-        fetch(source, source_path=missing, data=tmp_path, limit=None, workers=1)
+        fetch_one(source, missing, tmp_path)
 
 
-def test_docstrings_take_no_path(tmp_path):
+@pytest.mark.parametrize("source", ["docstrings", "vocab"])
+def test_some_sources_take_no_path(source, tmp_path):
     with pytest.raises(DataError, match="leave --from"):
-        fetch("docstrings", source_path=tmp_path, data=tmp_path, limit=None, workers=1)
+        fetch_one(source, tmp_path, tmp_path)
+
+
+def test_a_source_that_fails_does_not_stop_the_others(corpus, tmp_path):
+    call = Fetch(
+        data=tmp_path / "data",
+        config=FetchConfig(),
+        workers=1,
+        source_path=corpus,
+        offline=True,
+        warn=pytest.fail,
+    )
+    fetched = fetch(["gutenberg", "wikipedia", "text"], call)
+    assert next(fetched)[0] == "gutenberg"
+    assert next(fetched)[0] == "text"
+    with pytest.raises(DataError, match=r"no \.xml"):
+        next(fetched)
+
+
+def test_a_copy_of_an_earlier_document_is_left_out_and_counted(tmp_path):
+    rows = ["one", "two", "one", "three", "two", "one"]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
+    manifest = fetch_text(path, tmp_path / "data")
+    assert manifest.counts["copies"] == {"part-00000.parquet": [2, 4, 5]}
+    assert manifest.counts["documents"] == 3
+    assert manifest.counts["text_bytes"] == 11
+    assert manifest.counts["dropped"] == {"bytes of copies": 9, "copies of earlier documents": 3}
+    [source] = text_sources(tmp_path / "data" / "text")
+    texts = [text for group in source.row_groups() for text in read_texts(group)]
+    assert texts == ["one", "two", "three"]
+    assert source.documents == 3
 
 
 def test_the_manifest_is_plain_json(corpus, tmp_path):

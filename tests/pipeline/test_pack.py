@@ -66,8 +66,8 @@ def texts_of(folder: Path) -> list[str]:
     return [
         text
         for source in text_sources(folder)
-        for path in source.parts
-        for text in read_texts(path, 0)
+        for group in source.row_groups()
+        for text in read_texts(group)
     ]
 
 

@@ -45,7 +45,7 @@ def tasks(tmp_path: Path) -> list[Letter]:
 @pytest.fixture
 def made(tmp_path: Path, tasks: list[Letter]) -> Path:
     """A finished folder."""
-    parts = run_parts(tmp_path, PLAN, tasks, Writer(), workers=1)
+    parts = do_all(tmp_path, PLAN, tasks, Writer())
     files = {name: file for part in parts for name, file in part.files.items()}
     finish(tmp_path, replace(PLAN, files=files))
     return tmp_path
@@ -55,8 +55,12 @@ def made(tmp_path: Path, tasks: list[Letter]) -> Path:
 def half_made(tmp_path: Path, tasks: list[Letter]) -> Path:
     """A folder whose making was interrupted after the parts a and b."""
     with pytest.raises(KeyboardInterrupt):
-        run_parts(tmp_path, PLAN, tasks, Writer(interrupted_at="c"), workers=1)
+        do_all(tmp_path, PLAN, tasks, Writer(interrupted_at="c"))
     return tmp_path
+
+
+def do_all(folder: Path, plan: Manifest, tasks, writer: "Writer") -> list[Part]:
+    return [part for _, part in run_parts(folder, plan, tasks, writer, workers=1)]
 
 
 def names_in(folder: Path) -> set[str]:
@@ -68,12 +72,50 @@ def is_finished(folder: Path, plan: Manifest = PLAN) -> bool:
 
 
 def test_parts_come_in_the_order_of_their_tasks(tmp_path: Path, tasks: list[Letter]):
-    parts = run_parts(tmp_path, PLAN, tasks, Writer(), workers=1)
+    parts = do_all(tmp_path, PLAN, tasks, Writer())
     assert [list(part.files) for part in parts] == [[f"{name}.txt"] for name in "abcd"]
 
 
 def test_a_stage_without_tasks_has_no_parts(tmp_path: Path):
-    assert run_parts(tmp_path, PLAN, [], Writer(), workers=2) == []
+    assert list(run_parts(tmp_path, PLAN, [], Writer(), workers=2)) == []
+
+
+def write_letter(task: Letter) -> Part:
+    return Writer()(task)
+
+
+def test_parts_of_several_workers_come_in_the_order_of_their_tasks(tmp_path, tasks):
+    names = [task.name for task, _ in run_parts(tmp_path, PLAN, tasks, write_letter, workers=2)]
+    assert names == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_at_a_none_all_before_it_is_there(tmp_path: Path, tasks: list[Letter], workers: int):
+    came = []
+
+    def drawn():
+        yield tasks[0]
+        yield tasks[1]
+        yield None
+        assert came == ["a", "b"]
+        yield tasks[2]
+
+    for task, _ in run_parts(tmp_path, PLAN, drawn(), write_letter, workers):
+        came.append(task.name)
+    assert came == ["a", "b", "c"]
+
+
+def test_tasks_are_drawn_a_few_at_a_time(tmp_path: Path):
+    drawn = []
+
+    def tasks():
+        for number in range(40):
+            drawn.append(number)
+            yield Letter(f"n{number}", tmp_path)
+
+    results = run_parts(tmp_path, PLAN, tasks(), write_letter, workers=2)
+    for done, _ in enumerate(results, start=1):
+        assert len(drawn) - done <= 4
 
 
 def test_a_finished_folder_holds_its_files_and_the_manifest_only(made: Path):
@@ -127,14 +169,14 @@ def test_an_unfinished_folder_of_another_plan_is_refused(
 ):
     writer = Writer()
     with pytest.raises(DataError) as caught:
-        run_parts(half_made, plan, tasks, writer, workers=1)
+        do_all(half_made, plan, tasks, writer)
     assert caught.value.problem == f"{half_made} {problem}"
     assert writer.done == []
 
 
 def test_an_interrupted_folder_goes_on_where_it_was(half_made: Path, tasks: list[Letter]):
     writer = Writer()
-    parts = run_parts(half_made, PLAN, tasks, writer, workers=1)
+    parts = do_all(half_made, PLAN, tasks, writer)
     assert writer.done == ["c", "d"]
     assert parts == [
         Part({f"{name}.txt": record_file(half_made / f"{name}.txt")}, {"letters": 10})
@@ -145,7 +187,7 @@ def test_an_interrupted_folder_goes_on_where_it_was(half_made: Path, tasks: list
 def test_an_unfinished_part_that_was_damaged_is_made_again(half_made: Path, tasks: list[Letter]):
     (half_made / "a.txt").write_text("x")
     writer = Writer()
-    run_parts(half_made, PLAN, tasks, writer, workers=1)
+    do_all(half_made, PLAN, tasks, writer)
     assert writer.done == ["a", "c", "d"]
     assert (half_made / "a.txt").read_text() == "a" * 10
 
@@ -153,7 +195,7 @@ def test_an_unfinished_part_that_was_damaged_is_made_again(half_made: Path, task
 def test_a_part_that_was_moved_to_another_time_is_kept(half_made: Path, tasks: list[Letter]):
     os.utime(half_made / "a.txt", ns=(1, 1))
     writer = Writer()
-    run_parts(half_made, PLAN, tasks, writer, workers=1)
+    do_all(half_made, PLAN, tasks, writer)
     assert writer.done == ["c", "d"]
 
 
@@ -161,17 +203,17 @@ def test_a_part_of_a_plan_that_was_never_written_is_not_trusted(
     tmp_path: Path, tasks: list[Letter]
 ):
     """Its record lies there, but nothing says what it was made from."""
-    run_parts(tmp_path, PLAN, tasks, Writer(), workers=1)
+    do_all(tmp_path, PLAN, tasks, Writer())
     (tmp_path / UNFINISHED / "manifest.json").unlink()
     writer = Writer()
-    run_parts(tmp_path, PLAN, tasks, writer, workers=1)
+    do_all(tmp_path, PLAN, tasks, writer)
     assert writer.done == ["a", "b", "c", "d"]
 
 
 def test_a_broken_record_of_a_part_is_made_again(half_made: Path, tasks: list[Letter]):
     (half_made / UNFINISHED / "a.json").write_text('{"files": ')
     writer = Writer()
-    run_parts(half_made, PLAN, tasks, writer, workers=1)
+    do_all(half_made, PLAN, tasks, writer)
     assert writer.done == ["a", "c", "d"]
 
 
@@ -179,13 +221,13 @@ def test_parts_of_other_library_versions_are_not_mixed(half_made: Path, tasks: l
     """DESIGN: the output is a function of the library versions too."""
     newer = replace(PLAN, versions={"tokenizers": "999"})
     writer = Writer()
-    run_parts(half_made, newer, tasks, writer, workers=1)
+    do_all(half_made, newer, tasks, writer)
     assert writer.done == ["a", "b", "c", "d"]
 
 
 def test_the_plan_is_written_before_the_first_part(tmp_path: Path, tasks: list[Letter]):
     with pytest.raises(KeyboardInterrupt):
-        run_parts(tmp_path, PLAN, tasks, Writer(interrupted_at="a"), workers=1)
+        do_all(tmp_path, PLAN, tasks, Writer(interrupted_at="a"))
     assert read_manifest(tmp_path / UNFINISHED) == PLAN
     assert names_in(tmp_path) == {".unfinished/manifest.json"}
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sources.glue import unpack_glue
+from pipeline.readers.glue import unpack_glue
 from pipeline.tasks import SCORED_TASKS, TASKS, choose_tasks, read_examples
 from shards.errors import DataError
 

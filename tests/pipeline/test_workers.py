@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workers import process_pool, unordered
+from pipeline.workers import in_order, process_pool
 from shards.errors import DataError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
@@ -17,15 +17,12 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 ROOT = Path(__file__).parents[2]
 PARENT = """
 import os, sys, time
-from pipeline.workers import process_pool, unordered
+from pipeline.workers import process_pool
 
 if __name__ == "__main__":
     with process_pool(2) as executor:
-        pids = set()
-        for _, pid in unordered(executor, operate, [0.3] * 4, 4):
-            pids.add(pid)
-        print(*pids, flush=True)
-        for _ in unordered(executor, time.sleep, [60, 60], 2):
+        print(*set(executor.map(operate, [0.3] * 4)), flush=True)
+        for _ in executor.map(time.sleep, [60, 60]):
             pass
 """
 OPERATE = """
@@ -79,16 +76,16 @@ def executor():
         yield executor
 
 
-def test_every_task_comes_back_with_its_result(executor):
-    found = dict(unordered(executor, operator.neg, range(50), 4))
-    assert found == {number: -number for number in range(50)}
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers):
+    assert list(in_order(operator.neg, range(50), workers)) == [-number for number in range(50)]
 
 
-def test_no_tasks_give_no_results(executor):
-    assert list(unordered(executor, operator.neg, [], 4)) == []
+def test_no_tasks_give_no_results():
+    assert list(in_order(operator.neg, [], 2)) == []
 
 
-def test_tasks_are_taken_a_few_at_a_time(executor):
+def test_tasks_are_taken_a_few_at_a_time():
     taken = []
 
     def tasks():
@@ -96,12 +93,12 @@ def test_tasks_are_taken_a_few_at_a_time(executor):
             taken.append(number)
             yield number
 
-    for done, _ in enumerate(unordered(executor, operator.neg, tasks(), 4), start=1):
+    for done, _ in enumerate(in_order(operator.neg, tasks(), 2), start=1):
         assert len(taken) - done <= 4
 
 
 def test_work_is_done_in_other_processes(executor):
-    assert os.getpid() not in {pid for _, pid in unordered(executor, _pid, range(8), 8)}
+    assert os.getpid() not in set(executor.map(_pid, range(8)))
 
 
 def _pid(_: int) -> int:
@@ -111,14 +108,14 @@ def _pid(_: int) -> int:
 def test_an_exception_of_a_task_is_raised_and_ends_the_workers():
     before = set(multiprocessing.active_children())
     with pytest.raises(ZeroDivisionError), process_pool(2) as executor:
-        list(unordered(executor, (1).__truediv__, [1, 0], 2))
+        list(executor.map((1).__truediv__, [1, 0]))
     assert set(multiprocessing.active_children()) <= before
 
 
 def test_a_killed_worker_is_an_error_that_says_what_to_do():
     """As the system does when memory is short."""
     with pytest.raises(DataError) as caught, process_pool(2) as executor:
-        list(unordered(executor, _die, range(4), 4))
+        list(executor.map(_die, range(4)))
     assert caught.value.problem == "a worker process was killed"
     assert "--workers" in caught.value.remedy
 

@@ -267,7 +267,7 @@ def glue(run, tmp_path, **changes):
 
 
 def test_missing_data_names_the_command(run, tmp_path):
-    with pytest.raises(DataError, match=r"run `python cli.py fetch glue --from FOLDER` first"):
+    with pytest.raises(DataError, match=r"run `python cli.py fetch glue` first"):
         glue(run, tmp_path)
 
 
