@@ -14,6 +14,8 @@ from pipeline.readers import gutenberg as books
 from pipeline.tokenizer import train_tokenizer
 from shards.format import ShardHeader
 
+pytest.register_assert_rewrite("tests.pipeline.text_files")
+
 
 @pytest.fixture(scope="session")
 def bpe_folder(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> Path:

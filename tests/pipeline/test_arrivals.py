@@ -13,14 +13,12 @@ import time
 import zipfile
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import FetchConfig
-from pipeline.fetch import Fetch, fetch
 from pipeline.sources import SOURCES
 from shards.errors import DataError
 from shards.manifest import read_manifest
+from tests.pipeline.fetching import fetch_all, texts_of
 
 ROOT = Path(__file__).parents[2]
 HUB = "huggingface.co/datasets/Skylion007/openwebtext/resolve/main/subsets"
@@ -56,29 +54,6 @@ def mirror(tmp_path):
     for number in range(21):
         (folder / HUB / f"urlsf_subset{number:02d}.tar").write_bytes(subset(number))
     return folder
-
-
-class Warnings(list):
-    """What a person was warned of."""
-
-
-def fetch_all(sources, mirror, data, *, drop_raw=False, offline=False, workers=1, **options):
-    warnings = Warnings()
-    call = Fetch(
-        data=data,
-        config=FetchConfig(**options),
-        workers=workers,
-        base_url=str(mirror) if mirror else None,
-        offline=offline,
-        drop_raw=drop_raw,
-        warn=warnings.append,
-    )
-    return dict(fetch(sources, call)), warnings
-
-
-def texts_of(folder):
-    paths = sorted(folder.glob("part-*.parquet"))
-    return [text for path in paths for text in pq.read_table(path)["text"].to_pylist()]
 
 
 def raw_files(data, source):
@@ -253,16 +228,6 @@ def test_wikipedia_is_resolved_downloaded_and_read(mirror, tmp_path):
     assert outcomes["wikipedia"].manifest.config["language"] == "xx"
     assert warnings == []
     assert raw_files(data, "wikipedia") == [name]
-
-
-def test_vocabularies_that_come_stay_where_others_do_not(tmp_path, real_data):
-    mirror = real_data / "mirror"
-    if not mirror.is_dir():
-        pytest.skip(f"{real_data} holds no mirror")
-    with pytest.raises(DataError, match=r"merges\.txt"):
-        fetch_all(["vocab"], mirror, tmp_path)
-    for name in ("bert-base-uncased", "electra"):
-        assert len((tmp_path / "vocab" / name / "vocab.txt").read_text().splitlines()) == 30_522
 
 
 def test_every_source_says_its_licence_and_what_to_cite():

@@ -1,10 +1,8 @@
-import bz2
+"""One's own text: the same documents, however the files are packed and divided."""
+
 import gzip
 import json
-import lzma
-import pickle
 import unicodedata
-from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,31 +14,11 @@ from pipeline.config import FetchConfig
 from pipeline.documents import Document
 from pipeline.readers import records, text
 from shards.errors import DataError
+from tests.pipeline.text_files import PACK, read, zst
 
-
-def zst(raw):
-    out = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(out, "zstd") as file:
-        file.write(raw)
-    return out.getvalue().to_pybytes()
-
-
-PACK = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zst}
 LINES = st.lists(st.sampled_from(["", " ", "One.", "Two words.", "Three short words."])).map(
     "\n".join
 )
-
-
-def read(path, config=None):
-    config = config or FetchConfig()
-    counts = Counter()
-    files = text.find(path)
-    parts = [pickle.loads(pickle.dumps(part)) for part in text.divide(files, config, 1)]
-    assert sum(part.input_bytes for part in parts) == sum(
-        file.stat().st_size for file in files.values()
-    )
-    documents = [document for part in parts for document in text.read(part, config, counts)]
-    return documents, counts
 
 
 def test_a_folder_is_read_whole_in_order(tmp_path):
@@ -187,101 +165,10 @@ def test_another_field_can_hold_the_text(tmp_path, name):
         read(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ('{"text": "a"}\n{"text"', r"x\.jsonl, line 2 is not JSON"),
-        ("[1]", r"line 1 is no JSON object but '\[1\]'"),
-        ('{"body": "a"}', r"line 1 has the fields \['body'\].*--text-field"),
-        ('{"text": "a"}\n' + "[" * 200_000, r"x\.jsonl, line 2 is nested too deep"),
-        ('{"text": 3}', 'line 1 has a field "text" of type int'),
-    ],
-)
-def test_a_bad_json_line_is_named(tmp_path, content, problem):
-    path = tmp_path / "x.jsonl"
-    path.write_text(content)
-    with pytest.raises(DataError, match=problem):
-        read(path)
-
-
-@pytest.mark.parametrize("suffix", ["", *PACK])
-@pytest.mark.parametrize("largest", [1, 1 << 20])
-def test_an_endless_line_is_stopped(tmp_path, monkeypatch, suffix, largest):
-    monkeypatch.setattr(text, "LARGEST_PART", largest)
-    monkeypatch.setattr(text, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(text, "SENT_BYTES", 1000)
-    content = b'{"text": "a"}\n{"text": "' + b"a" * 9000 + b'"}'
-    for kind in ("jsonl", "txt"):
-        path = tmp_path / f"x.{kind}{suffix}"
-        path.write_bytes(PACK[suffix](content) if suffix else content)
-        with pytest.raises(DataError, match=rf"x\.{kind}.* holds more than 5,000 bytes"):
-            read(path, FetchConfig(max_member_size=5000))
-        assert read(path)[0]
-
-
-@pytest.mark.parametrize("suffix", PACK)
-@pytest.mark.parametrize("largest", [1, 1 << 20])
-@pytest.mark.parametrize("kind", ["txt", "jsonl"])
-def test_a_compressed_file_cut_anywhere_is_named(tmp_path, monkeypatch, suffix, largest, kind):
-    monkeypatch.setattr(text, "LARGEST_PART", largest)
-    path = tmp_path / f"x.{kind}{suffix}"
-    whole = PACK[suffix](b"".join(b'{"text": "%d"}\n' % number for number in range(100)))
-    for size in range(0, len(whole), 10):
-        path.write_bytes(whole[:size])
-        with pytest.raises(DataError, match=rf"x\.{kind}\{suffix} is truncated or damaged"):
-            read(path)
-
-
 def test_a_lone_surrogate_is_replaced(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": "a \\ud800", "title": "\\udfff"}')
     assert read(path)[0] == [Document("x.jsonl#1", "\ufffd", "a \ufffd")]
-
-
-def test_a_parquet_without_text_is_named(tmp_path):
-    path = tmp_path / "x.parquet"
-    pq.write_table(pa.table({"id": ["a"], "body": ["b"]}), path)
-    with pytest.raises(DataError, match=r"x\.parquet has the fields \['body', 'id'\]"):
-        read(path)
-
-
-def test_a_parquet_cut_anywhere_is_named(tmp_path):
-    path = tmp_path / "x.parquet"
-    pq.write_table(pa.table({"text": ["a"] * 100}), path)
-    whole = path.read_bytes()
-    for size in range(0, len(whole), 10):
-        path.write_bytes(whole[:size])
-        with pytest.raises(DataError, match=r"x\.parquet cannot be read as Parquet"):
-            read(path)
-
-
-def test_a_binary_txt_is_named(tmp_path):
-    path = tmp_path / "x.txt"
-    path.write_bytes(b"PK\x03\x04\0\0")
-    with pytest.raises(DataError, match=r"x\.txt is not text"):
-        read(path)
-
-
-def test_a_large_wide_txt_is_refused(tmp_path, monkeypatch):
-    path = tmp_path / "x.txt"
-    path.write_text("Some words.\n" * 10, encoding="utf-16")
-    assert read(path)[0][0].text.startswith("Some words.")
-    monkeypatch.setattr(text, "PIECE_BYTES", 100)
-    with pytest.raises(DataError, match=r"x\.txt is UTF-16 or UTF-32 and larger than 100 bytes"):
-        read(path)
-
-
-@pytest.mark.parametrize("name", ["x.pdf", "x.parquet.gz", "x.gz"])
-def test_a_file_of_another_kind_is_named(tmp_path, name):
-    path = tmp_path / name
-    path.write_text("x")
-    with pytest.raises(DataError, match=r"x\..*gz|x\.pdf is none of \.txt, \.jsonl, \.parquet"):
-        text.find(path)
-
-
-def test_a_folder_without_text_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"holds no \.txt, \.jsonl, \.parquet"):
-        text.find(tmp_path)
 
 
 def test_a_real_book_loses_its_licence(real_data):

@@ -1,4 +1,5 @@
-import os
+"""Rows that break a rule of the format, in files that are as recorded."""
+
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,34 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.errors import DataError
 from shards.format import Rows, ShardHeader
-from shards.manifest import read_manifest, record_file
+from shards.manifest import read_manifest
 from shards.reader import open_shard
 from shards.verify import BLOCK_ROWS, check_rows, mask_budget, verify
-from shards.writer import write_shard
+from tests.shards.damage import SHARD, Edit, edit_rows, record
 
-SHARD = "train/12/part-00000.arrow"
-"""Its lengths are 12, 3, 8, 5, 12, 4: rows 1 and 5 have one segment, the others two."""
 PAIR, SINGLE = 2, 1
-
-Edit = Callable[[Rows, ShardHeader], None]
-
-
-def edit_rows(folder: Path, edit: Edit) -> None:
-    """Change the rows of one shard and record the new file, so that only its rows are wrong."""
-    header, rows = open_shard(folder / SHARD)
-    changed = Rows(**{name: column.copy() for name, column in vars(rows).items()})
-    edit(changed, header)
-    record(folder, SHARD, header, changed)
-
-
-def record(folder: Path, name: str, header: ShardHeader, rows: Rows) -> None:
-    """Write a shard and its record in the manifest."""
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    file = write_shard(folder / name, header, rows)
-    replace(manifest, files=manifest.files | {name: file}).write(folder)
 
 
 def set_bit(rows: Rows, row: int, position: int, which: int = 0) -> None:
@@ -45,126 +25,6 @@ def set_bit(rows: Rows, row: int, position: int, which: int = 0) -> None:
 
 def row_problem(folder: Path, row: int, rule: str, count: int = 1) -> list[str]:
     return [f"{folder / SHARD} row {row}: {rule} ({count} such rows in this block)"]
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
-def test_an_intact_folder_has_no_problems(folder: Path):
-    assert list(verify(folder)) == []
-
-
-def test_a_touched_file_is_no_problem(folder: Path):
-    os.utime(folder / SHARD, ns=(1, 1))
-    assert list(verify(folder)) == []
-
-
-def test_nothing_to_verify_is_an_error(tmp_path: Path):
-    with pytest.raises(DataError, match="no shards at"):
-        list(verify(tmp_path))
-
-
-def test_every_flipped_byte_is_found(folder: Path):
-    path = folder / SHARD
-    content, times = path.read_bytes(), path.stat()
-    for place in range(0, len(content), 41):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        problems = list(verify(folder))
-        assert problems[0] == f"{path} is not what was written: its content hash differs"
-        assert all(problem.startswith(str(path)) for problem in problems)
-
-
-def test_a_missing_file_is_named(folder: Path):
-    (folder / SHARD).unlink()
-    assert list(verify(folder)) == [f"{folder / SHARD} is missing"]
-
-
-def test_a_foreign_file_is_named(folder: Path):
-    (folder / "train" / "notes.txt").write_text("x")
-    expected = f"{folder / 'train' / 'notes.txt'} is foreign: the manifest does not list it"
-    assert list(verify(folder)) == [expected]
-
-
-def test_a_leftover_is_named(folder: Path):
-    (folder / f"{SHARD}.partial").write_text("x")
-    expected = f"{folder / SHARD}.partial is a leftover: the manifest does not list it"
-    assert list(verify(folder)) == [expected]
-
-
-def test_a_truncated_shard_is_named_with_both_sizes(folder: Path):
-    path = folder / SHARD
-    content = path.read_bytes()
-    path.write_bytes(content[:100])
-    expected = f"{path} has 100 bytes, the manifest says {len(content)}"
-    assert list(verify(folder)) == [expected]
-
-
-def test_a_recorded_file_that_is_no_shard_is_named(folder: Path):
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    path = folder / SHARD
-    path.write_bytes(bytes(manifest.files[SHARD].bytes))
-    problems = list(verify(folder))
-    assert problems[0] == f"{path} is not what was written: its content hash differs"
-    assert problems[1].startswith(f"{path} is not a whole shard (")
-    assert len(problems) == 2
-
-
-def test_a_wrong_number_of_rows_is_named(folder: Path):
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    file = replace(manifest.files[SHARD], rows=7)
-    replace(manifest, files=manifest.files | {SHARD: file}).write(folder)
-    assert list(verify(folder)) == [f"{folder / SHARD} has 6 rows, the manifest says 7"]
-
-
-def test_another_header_than_the_manifests_is_named(folder: Path, make_rows):
-    header, _ = open_shard(folder / SHARD)
-    other = replace(header, tokenizer="1" * 64)
-    record(folder, SHARD, other, make_rows(other, [12]))
-    assert list(verify(folder)) == [f"{folder / SHARD} has another header than the manifest"]
-
-
-def test_a_file_beside_the_shards_is_hashed_too(folder: Path):
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    path = folder / "tokenizer" / "tokenizer.json"
-    path.parent.mkdir()
-    path.write_text("{}")
-    header, _ = open_shard(folder / SHARD)
-    record = replace(manifest.files[SHARD], bytes=2, rows=0, blake3=header.tokenizer)
-    replace(manifest, files=manifest.files | {"tokenizer/tokenizer.json": record}).write(folder)
-    expected = f"{path} is not what was written: its content hash differs"
-    assert list(verify(folder)) == [expected]
-
-
-def test_a_document_in_both_splits_is_named(folder: Path):
-    edit_rows(folder, lambda rows, _: rows.document.fill(2 << 20))
-    other = folder / "validation/12/part-00000.arrow"
-    expected = f"{other} has rows of document {2 << 20}, and so has the train split"
-    assert list(verify(folder)) == [expected]
-
-
-def test_another_tokenizer_beside_the_shards_is_named(folder: Path):
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    path = folder / "tokenizer" / "tokenizer.json"
-    path.parent.mkdir()
-    path.write_text("{}")
-    files = manifest.files | {"tokenizer/tokenizer.json": record_file(path)}
-    replace(manifest, files=files).write(folder)
-    assert list(verify(folder)) == [f"{path} is not the tokenizer that made the ids"]
-
-
-def test_all_problems_are_found_in_one_go(folder: Path):
-    edit_rows(folder, no_cls)
-    (folder / "train/12/part-00001.arrow").unlink()
-    (folder / "foreign").write_text("x")
-    assert len(list(verify(folder))) == 3
-
-
-# --- rows ----------------------------------------------------------------------------------------
 
 
 def no_cls(rows: Rows, header: ShardHeader) -> None:
@@ -333,6 +193,13 @@ def test_a_document_that_no_source_has_is_named(folder: Path):
     problems = list(verify(folder))
     assert len(problems) == 1
     assert problems[0].startswith(f"{folder / SHARD} row {PAIR}: ")
+
+
+def test_all_problems_are_found_in_one_go(folder: Path):
+    edit_rows(folder, no_cls)
+    (folder / "train/12/part-00001.arrow").unlink()
+    (folder / "foreign").write_text("x")
+    assert len(list(verify(folder))) == 3
 
 
 @given(data=st.data())

@@ -1,0 +1,25 @@
+"""Calls of `fetch` as tests make them."""
+
+import pyarrow.parquet as pq
+
+from pipeline.config import FetchConfig
+from pipeline.fetch import Fetch, fetch
+
+
+def fetch_all(sources, mirror, data, *, drop_raw=False, offline=False, workers=1, **options):
+    warnings = []
+    call = Fetch(
+        data=data,
+        config=FetchConfig(**options),
+        workers=workers,
+        base_url=str(mirror) if mirror else None,
+        offline=offline,
+        drop_raw=drop_raw,
+        warn=warnings.append,
+    )
+    return dict(fetch(sources, call)), warnings
+
+
+def texts_of(folder):
+    paths = sorted(folder.glob("part-*.parquet"))
+    return [text for path in paths for text in pq.read_table(path)["text"].to_pylist()]
