@@ -118,24 +118,21 @@ def fetch(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Download each SOURCE and make clean documents of it, as Parquet under data/text/SOURCE."""
-    from pipeline.fetch import Fetch
     from pipeline.fetch import fetch as fetch_sources
+    from pipeline.fetch_call import Fetch
 
-    if source_path is not None and len(sources) > 1:
-        raise click.UsageError(f"--from goes with one SOURCE, not {len(sources)}")
-    if source_path is not None and (base_url or drop_raw):
-        raise click.UsageError("--from reads your own files: leave --base-url and --drop-raw out")
-    call = Fetch(
-        data=data,
-        config=build(FetchConfig, options),
-        workers=workers,
-        source_path=source_path,
-        base_url=base_url,
-        offline=offline,
-        drop_raw=drop_raw,
-        warn=lambda line: click.echo(f"warning: {line}", err=True),
-    )
-    for source, outcome in fetch_sources(dict.fromkeys(sources), call):
+    chosen = {
+        "sources": tuple(dict.fromkeys(sources)),
+        "data": data,
+        "config": build(FetchConfig, options),
+        "workers": workers,
+        "source_path": source_path,
+        "base_url": base_url,
+        "offline": offline,
+        "drop_raw": drop_raw,
+        "warn": lambda line: click.echo(f"warning: {line}", err=True),
+    }
+    for source, outcome in fetch_sources(build(Fetch, chosen)):
         if len(sources) > 1:
             click.echo(f"{source}:")
         show(outcome)

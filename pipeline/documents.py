@@ -69,11 +69,11 @@ class DocumentWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None:
-            self._write_group()
-            self._stack.close()
-        else:
+        if error is not None:
             self._stack.__exit__(kind, error, traceback)
+            return
+        with self._stack:
+            self._write_group()
 
     def write(self, document: Document) -> None:
         """Append one document; the first one makes the file."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pipeline.clean import tidy
 from pipeline.config import FetchConfig
-from pipeline.documents import DocumentWriter
+from pipeline.documents import Document, DocumentWriter
 from pipeline.readers.parts import RawPart, Reader
 from pipeline.stage import Part, run_parts
 from shards.errors import DataError
@@ -70,7 +71,8 @@ def extract_part(task: ExtractTask) -> Part:
     documents = read_with(task.reader).read(task.raw, task.config, counts)
     with DocumentWriter(task.out / task.file_name) as writer:
         for document in documents:
-            writer.write(document)
+            identity, title = (tidy(name, counts) for name in (document.id, document.title))
+            writer.write(Document(identity, title, document.text))
             if limit is not None and writer.text_bytes >= limit:
                 break
     files = {}
@@ -101,7 +103,8 @@ def extract(
         config: How to read; the parts end with the document that reaches its limit.
         workers: Processes.
         total: Bytes of all raw files, as far as is known, for the progress bar.
-        done: Called with each batch and its number of parts once these are on disk.
+        done: Called with each batch and its number of parts once these are on disk, unless the
+            limit is reached within it.
     """
     ends: deque[tuple[int, Batch, int]] = deque()
     tasks = _tasks(out, reader, batches, config, workers, ends)
@@ -118,14 +121,14 @@ def extract(
             parts.append(part)
             size += part.counts["text_bytes"]
             progress.update(part.counts["text_bytes"] if limit else _input_bytes(task))
+            if limit and size >= limit:
+                results.close()
+                return parts
             while ends and ends[0][0] <= task.number + 1:
                 _, batch, count = ends.popleft()
                 done(batch, count)
-            if limit and size >= limit:
-                results.close()
-    if not limit or size < limit:
-        for _, batch, count in ends:
-            done(batch, count)
+    for _, batch, count in ends:
+        done(batch, count)
     return parts
 
 

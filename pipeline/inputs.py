@@ -37,16 +37,6 @@ def hash_inputs(
     return _shorten({name: hash_file(file) for name, file in files.items()})
 
 
-def count_others(path: Path, files: Mapping[str, Path]) -> int:
-    """Return how many files under `path`, hidden ones apart, are none of `files`."""
-    used = set(files.values())
-    return sum(
-        file.is_file() and file not in used
-        for file in path.rglob("*")
-        if not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
-
-
 def fingerprint(inputs: Mapping[str, str]) -> str:
     """Return one hash of all inputs and their names."""
     return blake3(json.dumps(inputs, sort_keys=True).encode()).hexdigest()

@@ -13,7 +13,7 @@ from pipeline.documents import RowGroup
 from pipeline.encode import load_tokenizer
 from pipeline.masks import MASK_PROBABILITY
 from pipeline.shard_task import ShardTask, make_shard
-from pipeline.stage import Outcome, finish, finished, run_parts
+from pipeline.stage import Outcome, finish, finished, run_parts, sole_writer
 from pipeline.texts import TextSource, text_sources
 from shards.errors import DataError
 from shards.files import hash_file, write_atomically
@@ -41,6 +41,11 @@ def pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: in
     Raises:
         DataError: Something is missing or broken, or `out` holds the result of another choice.
     """
+    with sole_writer(out):
+        return _pack(text, tokenizer, out, config, workers)
+
+
+def _pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: int) -> Outcome:
     sources = text_sources(text)
     header = _header(tokenizer, config)
     inputs = {source.name: source.manifest.fingerprint() for source in sources}

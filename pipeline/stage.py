@@ -7,11 +7,14 @@ each part that is done. When the last part is done the manifest of the whole rep
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+
+from filelock import FileLock, Timeout
 
 from pipeline.workers import WINDOW_PER_WORKER, process_pool
 from shards.errors import DataError
@@ -46,6 +49,22 @@ class PartTask(Protocol):
 
 
 AnyTask = TypeVar("AnyTask", bound=PartTask)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the lock on a stage's folder: two commands at once would write over each other.
+
+    Raises:
+        DataError: Another command holds it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder.parent / f".{folder.name}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        problem = f"another command is writing {folder}"
+        raise DataError(problem, "wait for it to end, or stop it") from error
 
 
 def finished(
@@ -124,6 +143,15 @@ def finish(out: Path, manifest: Manifest) -> None:
     """Write the manifest and forget the parts it is made of."""
     manifest.write(out)
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+
+
+def forget_if_empty(out: Path) -> None:
+    """Leave nothing behind of a stage that failed before its first part was done."""
+    journal = out / UNFINISHED
+    if journal.is_dir() and not list(journal.glob("part-*.json")):
+        shutil.rmtree(journal)
+        if not any(out.iterdir()):
+            out.rmdir()
 
 
 @dataclass

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from pipeline.config import SPECIAL_TOKENS, TokenizeConfig
 from pipeline.documents import read_texts
 from pipeline.sentences import paragraphs_of
-from pipeline.stage import Outcome, finished
+from pipeline.stage import Outcome, finished, sole_writer
 from pipeline.texts import TextSource, text_sources
 from shards.errors import DataError
 from shards.files import write_text
@@ -47,6 +47,11 @@ def train_tokenizer(text: Path, out: Path, config: TokenizeConfig) -> Outcome:
     Raises:
         DataError: No text, too little for the vocabulary, or `out` holds another choice's result.
     """
+    with sole_writer(out):
+        return _train_tokenizer(text, out, config)
+
+
+def _train_tokenizer(text: Path, out: Path, config: TokenizeConfig) -> Outcome:
     sources = text_sources(text)
     inputs = {source.name: source.manifest.fingerprint() for source in sources}
     if manifest := finished(out, "tokenize", asdict(config), inputs):

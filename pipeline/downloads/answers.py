@@ -1,6 +1,8 @@
 """What servers answer: an offer of a file, a reason to wait, or a reason to ask elsewhere."""
 
+import errno
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -21,12 +23,16 @@ LONGEST_PAUSE = 600.0
 PASSING_STATUSES = {408, 425, 429}
 """Besides 5xx: statuses that pass."""
 LINE_ERRORS = (ConnectionError, TimeoutError)
-NO_ADDRESS = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.TooManyRedirects,
+UNREACHED = (
+    ConnectionRefusedError,
+    socket.gaierror,
+    requests.ConnectTimeout,
+    requests.exceptions.SSLError,
 )
+"""No connection came about; so do the numbers below, which have no class of their own."""
+UNREACHED_NUMBERS = (errno.EHOSTUNREACH, errno.ENETUNREACH)
+NO_ADDRESS = (ValueError, requests.TooManyRedirects)
+"""requests and urllib3 have several of the first, not all of them documented."""
 USER_AGENT = f"Hearth/{version('hearth')} (pretraining at home; gdown)"
 """Wikimedia blocks clients that do not say who they are."""
 
@@ -42,10 +48,18 @@ class NotServed(AddressError):  # noqa: N818
 class Unfinished(Exception):  # noqa: N818
     """The attempt failed in a way that may pass."""
 
-    def __init__(self, why: str, after: float | None = None, is_refusal: bool = False) -> None:
+    def __init__(
+        self,
+        why: str,
+        after: float | None = None,
+        *,
+        is_refusal: bool = False,
+        is_unreached: bool = False,
+    ) -> None:
         super().__init__(why)
         self.after = after  # seconds that the server asks us to wait
         self.is_refusal = is_refusal  # the server did not continue a partly loaded file
+        self.is_unreached = is_unreached  # no connection came about
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,7 @@ def probe(address: str, staged: Path) -> Offer:
             size = response.headers.get("Content-Range", "").rpartition("/")[2]
         is_encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         return Offer(
-            address,
+            without_login(address),
             size=int(size) if re.fullmatch("[0-9]+", size) and not is_encoded else None,
             validator=response.headers.get("ETag") or response.headers.get("Last-Modified"),
             has_ranges=response.status_code == 206 and not is_encoded,
@@ -123,16 +137,32 @@ def explained(staged: Path) -> Iterator[None]:
     except (gdown.DownloadError, requests.RequestException, *LINE_ERRORS) as error:
         # With a cause, it is the line's; without, gdown's own verdict on the server's answer.
         is_refusal = isinstance(error, gdown.DownloadError) and error.__cause__ is None
-        raise Unfinished(_reason(error), is_refusal=is_refusal) from error
+        is_unreached = any(
+            isinstance(one, UNREACHED) or getattr(one, "errno", None) in UNREACHED_NUMBERS
+            for one in _chain(error)
+        )
+        why = _reason(error)
+        raise Unfinished(why, is_refusal=is_refusal, is_unreached=is_unreached) from error
     except OSError as error:
         if error.filename is None and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(staged)) from error
         raise
 
 
+def without_login(text: str) -> str:
+    """Return an address, or a text with some, without user names and passwords."""
+    return re.sub("(?<=://)[^/?#]*@", "", text)
+
+
 def _reason(error: BaseException) -> str:
     """Return one line: the innermost error, which says it without the libraries around it."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    *_, innermost = _chain(error)
+    lines = str(innermost).strip().splitlines()
+    return without_login(lines[0]) if lines else type(innermost).__name__
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

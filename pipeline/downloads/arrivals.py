@@ -1,5 +1,6 @@
 """The downloads of one source: which files, in which order, and what becomes of them."""
 
+import os
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from pipeline.config import FetchConfig
 from pipeline.downloads.downloader import Downloader
 from pipeline.downloads.raw_files import (
     RawFile,
+    drop_downloaded,
     dropped_parts,
     forget_dropped,
     mark_dropped,
+    read_record,
     sidecar,
 )
 from pipeline.downloads.wikipedia_dumps import dump_files
@@ -49,8 +52,8 @@ class Arrivals:
         self.is_started = True
         routes = SOURCES[self.name].routes or (self._wikipedia(),)
         self._routes = deque(sorted(routes, key=self._rank))
-        if not self.journal.is_dir():  # no part is left of a file that was dropped
-            forget_dropped(self.folder / file.name for route in routes for file in route)
+        for file in (file for route in routes for file in route):
+            self._forget_unless_read(self.folder / file.name)
         self._submit_all()
 
     @property
@@ -88,12 +91,22 @@ class Arrivals:
         for path in batch.files.values():
             if path.is_file():
                 mark_dropped(path, parts)
-                path.unlink()
 
     def drop_all(self) -> None:
-        """Remove what is left once the documents are all there."""
-        for raw in self.arrived:
-            self.drop(Batch({raw.name: raw.path}, raw.blake3), 0)
+        """Remove what was downloaded, now that the documents are all there."""
+        drop_downloaded(self.folder)
+
+    def abandon(self) -> None:
+        """Stop what is still on its way: this source has failed."""
+        self.downloader.abandon(self.folder)
+
+    def _forget_unless_read(self, path: Path) -> None:
+        """Have a file that was dropped loaded again, unless all parts made of it are there."""
+        parts, record = dropped_parts(path), read_record(path)
+        if parts is not None and record is not None:
+            made = list(self.journal.glob(f"part-*-{record.blake3[:16]}.json"))
+            if not parts or len(made) != parts:
+                forget_dropped([path])
 
     def _files(self) -> Iterator[RemoteFile]:
         reasons: list[DataError] = []
@@ -110,7 +123,10 @@ class Arrivals:
                 self._routes.popleft()
                 self._submit_all()
         problem = "; ".join(reason.problem for reason in reasons)
-        raise DataError(problem, "; or ".join(dict.fromkeys(one.remedy for one in reasons)))
+        remedies = [reason.remedy for reason in reasons]
+        if self.name == "wikipedia":
+            remedies.append(f"delete {self.folder} to begin with another dump")
+        raise DataError(problem, "; or ".join(dict.fromkeys(remedies)))
 
     def _take(self, file: RemoteFile) -> RawFile:
         if file.name not in self._futures:
@@ -130,9 +146,17 @@ class Arrivals:
 
     def _wikipedia(self) -> Route:
         config = self.config
-        return dump_files(config.language, config.date, self.folder, self._load)
+        try:
+            return dump_files(config.language, config.date, self.folder, self._load)
+        except DataError as error:
+            remedy = f"{error.remedy}, or read a dump that you have with --from FILE"
+            raise DataError(error.problem, remedy) from error
 
     def _load(self, file: RemoteFile) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             loading = self.downloader.submit(file, Path(folder) / self.name)
-            return loading.result().path.read_bytes()
+            try:
+                return loading.result().path.read_bytes()
+            except DataError as error:
+                problem = error.problem.replace(f"{Path(folder) / self.name}{os.sep}", "")
+                raise DataError(problem, error.remedy) from error

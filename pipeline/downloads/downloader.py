@@ -2,17 +2,25 @@
 
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Condition, Event, Thread
 from types import TracebackType
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from pipeline.downloads.answers import AddressError, NotServed
-from pipeline.downloads.mirror import SUMS_NAME, mirrored, open_mirror, parse_sums
-from pipeline.downloads.raw_files import RawFile, Slot, check_free, find_raw, keep, read_record
+from pipeline.downloads.answers import AddressError, without_login
+from pipeline.downloads.mirror import listed_sum, mirrored, open_mirror
+from pipeline.downloads.progress import Slot
+from pipeline.downloads.raw_files import (
+    RawFile,
+    check_free,
+    find_raw,
+    keep,
+    nearest,
+    read_record,
+)
 from pipeline.downloads.transfer import Transfer, clear, copy_file, loaded_bytes
 from pipeline.sources import RemoteFile
 from shards.errors import DataError
@@ -24,7 +32,7 @@ PATIENCE = 5.0
 """Seconds for which an interrupted run waits for its threads; most end within 0.1."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     """A file on its way, and the addresses that are left to try."""
 
@@ -32,7 +40,13 @@ class _Job:
     folder: Path
     left: list[str]
     future: Future[RawFile] = field(default_factory=Future)
+    cancel: Event = field(default_factory=Event)
     reasons: list[str] = field(default_factory=list)
+
+    def fail(self, error: BaseException) -> None:
+        """Give those who wait for the file an error, while no thread works on it."""
+        if self.future.running() or self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
 
 
 class Downloader:
@@ -41,10 +55,12 @@ class Downloader:
     Args:
         base_url: A mirror to use instead of the published addresses: a folder or a server of one.
         offline: Never touch the network; what is there already, or in a local mirror, will do.
-        warn: Takes one sentence about a file that is not the published one, from any thread.
+        warn: Takes one sentence, from any thread: a file is not the published one, or a wait is
+            shown on no screen.
 
     Raises:
-        DataError: There is no such mirror.
+        ValueError: The mirror's address is none.
+        DataError: The mirror's folder does not exist.
     """
 
     def __init__(
@@ -53,14 +69,14 @@ class Downloader:
         self._mirror = None if base_url is None else open_mirror(base_url)
         self._is_cut_off = offline and not isinstance(self._mirror, Path)
         self._warn = warn
-        self._cancel = Event()
         self._changed = Condition()
         self._jobs: list[_Job] = []  # that wait
-        self._busy: set[str] = set()  # hosts that serve
+        self._busy: dict[str, _Job] = {}  # by the host that serves
         self._folders: set[Path] = set()
+        self._promised: dict[Path, dict[str, RemoteFile]] = {}  # what there was room for
         self._is_closing = False
         self._threads = [
-            Thread(target=self._work, args=(Slot(position, self._cancel),), daemon=True)
+            Thread(target=self._work, args=(position,), daemon=True)
             for position in range(DOWNLOADS_AT_A_TIME)
         ]
 
@@ -78,9 +94,7 @@ class Downloader:
         with self._changed:
             self._is_closing = True
             if kind is not None:
-                self._cancel.set()
-                for job in self._jobs:
-                    job.future.cancel()
+                self._cancel([*self._jobs, *self._busy.values()])
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(None if kind is None else PATIENCE)
@@ -91,7 +105,8 @@ class Downloader:
         """Have a file at `folder/file.name`; what is there and right is not loaded again.
 
         The future raises a DataError that says what to do, OSError if the disk fails, and
-        CancelledError if the run was interrupted; what is loaded by then stays for the next run.
+        CancelledError if the run was interrupted or the folder abandoned; what is loaded by then
+        stays for the next run.
         """
         _check_name(file.name)
         job = _Job(file, folder, list(file.addresses))
@@ -101,37 +116,69 @@ class Downloader:
             self._changed.notify_all()
         return job.future
 
+    def abandon(self, folder: Path) -> None:
+        """End the downloads to one folder, as they are of no more use; those to others go on."""
+        with self._changed:
+            jobs = (*self._jobs, *self._busy.values())
+            self._cancel([job for job in jobs if job.folder == folder])
+            self._promised.pop(folder, None)
+
     def check_space(self, files: Iterable[RemoteFile], folder: Path) -> None:
         """Raise a DataError if the disk has no room for what is still to be loaded.
 
-        Only published sizes count, which a mirror's files need not have: those, and files of
-        unknown size, are checked when their turn comes.
+        That includes what earlier calls have found room for. Only published sizes count, which a
+        mirror's files need not have: those, and files of unknown size, are checked when their turn
+        comes.
         """
         if self._mirror is not None:
             return
-        needed = sum(_still_needed(file, folder) for file in files)
-        check_free(folder, needed, f"the download to {folder}")
+        with self._changed:
+            more = self._promised.get(folder, {}) | {file.name: file for file in files}
+            promised = {**self._promised, folder: more}
+            needed = {
+                place: sum(_still_needed(file, place) for file in wanted.values())
+                for place, wanted in promised.items()
+                if _disk(place) == _disk(folder)
+            }
+            places = " and ".join(str(place) for place, size in needed.items() if size)
+            check_free(folder, sum(needed.values()), f"the download to {places}")
+            self._promised = promised
 
-    def _work(self, slot: Slot) -> None:
+    def _cancel(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            job.cancel.set()
+            if job in self._jobs:
+                self._jobs.remove(job)
+                job.fail(CancelledError())
+        self._changed.notify_all()
+
+    def _work(self, position: int) -> None:
         while taken := self._take():
             job, host = taken
             if job.future.running() or job.future.set_running_or_notify_cancel():
-                self._run(job, slot)
+                self._run(job, Slot(position, job.cancel, self._warn))
             with self._changed:
-                if not job.future.done():
+                del self._busy[host]
+                if job.cancel.is_set() and not job.future.done():
+                    job.fail(CancelledError())
+                elif not job.future.done():
                     self._jobs.insert(0, job)
-                self._busy.remove(host)
                 self._changed.notify_all()
 
     def _take(self) -> tuple[_Job, str] | None:
         """Return the first job whose host is free, and that host; None after the last job."""
         with self._changed:
             while True:
-                for job in self._jobs:
-                    host = self._host(job)
+                for job in list(self._jobs):
+                    try:
+                        host = self._host(job)
+                    except Exception as error:  # its own: the other jobs need this thread
+                        self._jobs.remove(job)
+                        job.fail(error)
+                        continue
                     if host not in self._busy:
                         self._jobs.remove(job)
-                        self._busy.add(host)
+                        self._busy[host] = job
                         return job, host
                 if self._is_closing and not self._jobs and not self._busy:
                     return None
@@ -146,13 +193,21 @@ class Downloader:
         try:
             raw = self._advance(job, slot)
         except BaseException as error:
+            self._forget(job)
             job.future.set_exception(error)
         else:
             if raw is not None:
+                self._forget(job)
                 job.future.set_result(raw)
+
+    def _forget(self, job: _Job) -> None:
+        """Let others have the room, before anyone learns that it is not needed any more."""
+        with self._changed:
+            self._promised.get(job.folder, {}).pop(job.file.name, None)
 
     def _advance(self, job: _Job, slot: Slot) -> RawFile | None:
         """Try one address; None: it failed, and another is left."""
+        slot.check()
         if not job.reasons:
             raw = find_raw(job.file, job.folder, slot, may_differ=self._mirror is not None)
             if raw is not None:
@@ -166,7 +221,7 @@ class Downloader:
             try:
                 return self._load(job, place, slot)
             except AddressError as error:
-                job.reasons.append(f"{place}: {error}")
+                job.reasons.append(f"{without_login(str(place))}: {error}")
         if job.left:
             return None
         raise _not_loaded(job)
@@ -176,42 +231,25 @@ class Downloader:
         file, staged = job.file, job.folder / STAGING / job.file.name
         wanted, listed = file, None
         if self._mirror is not None:
-            listed = _listed_sum(place, staged, slot)
+            listed = listed_sum(place, staged, slot)
             wanted = replace(file, bytes=None, checksum=listed)
         if isinstance(place, Path):
             sums = copy_file(place, wanted, staged, also=file.checksum, slot=slot)
         else:
-            is_last = not job.left
-            transfer = Transfer(
-                wanted, place, staged, also=file.checksum, is_last=is_last, slot=slot
-            )
-            sums = transfer.load()
-        raw = keep(file, job.folder, staged, str(place), sums)
+            sums = Transfer(
+                wanted,
+                place,
+                staged,
+                also=file.checksum,
+                is_last=not job.left,
+                is_own=self._mirror is not None,
+                slot=slot,
+            ).load()
+        raw = keep(file, job.folder, staged, without_login(str(place)), sums)
         clear(staged)
         if not raw.is_published and listed is None:
             self._warn(f"{raw.path} is not the published file: {sums.difference(file)}")
         return raw
-
-
-def _listed_sum(place: Path | str, staged: Path, slot: Slot) -> str | None:
-    """Return "sha256:HEX" if a SHA256SUMS beside a mirrored file lists it."""
-    if isinstance(place, Path):
-        name, where = place.name, str(place.with_name(SUMS_NAME))
-        loaded = Path(where)
-        if not loaded.is_file():
-            return None
-        content = loaded.read_bytes()
-    else:
-        name, where = unquote(place.rpartition("/")[2]), f"{place.rpartition('/')[0]}/{SUMS_NAME}"
-        loaded = staged.with_name(f"{staged.name}.{SUMS_NAME}")
-        try:
-            Transfer(RemoteFile(SUMS_NAME, ()), where, loaded, is_last=True, slot=slot).load()
-        except NotServed:
-            return None
-        content = loaded.read_bytes()
-        clear(loaded)
-    listed = parse_sums(content.decode(errors="surrogateescape"), where).get(name)
-    return listed and f"sha256:{listed}"
 
 
 def _check_name(name: str) -> None:
@@ -222,10 +260,15 @@ def _check_name(name: str) -> None:
 
 def _still_needed(file: RemoteFile, folder: Path) -> int:
     path = folder / file.name
+    loaded = loaded_bytes(folder / STAGING / file.name)  # before a thread gives it its name
     record = read_record(path)
     if file.bytes is None or path.exists() or (record is not None and record.dropped):
         return 0
-    return max(0, file.bytes - loaded_bytes(folder / STAGING / file.name))
+    return max(0, file.bytes - loaded)
+
+
+def _disk(folder: Path) -> int:
+    return nearest(folder).stat().st_dev
 
 
 def _not_here(job: _Job) -> DataError:

@@ -6,11 +6,15 @@ A Google Drive file is at `drive.google.com/ID/NAME`. Beside the files may lie a
 
 import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import url2pathname
 
 from gdown.parse_url import parse_url
 
+from pipeline.downloads.answers import NotServed, without_login
+from pipeline.downloads.progress import Slot
+from pipeline.downloads.transfer import Transfer, clear
+from pipeline.sources import RemoteFile
 from shards.errors import DataError
 
 SUMS_NAME = "SHA256SUMS"
@@ -21,18 +25,44 @@ def open_mirror(base_url: str) -> Path | str:
     """Return a mirror's folder, or the address of its server without a slash at the end.
 
     Raises:
-        DataError: The folder does not exist, or the address is of another kind.
+        ValueError: The text names neither.
+        DataError: The folder does not exist.
     """
+    if problem := _problem(base_url):
+        raise ValueError(f"--base-url {problem}: name a folder, or an http:// or https:// address")
     scheme, separator, _ = base_url.partition("://")
-    if separator and scheme.lower() in ("http", "https"):
-        return base_url.rstrip("/")
     if separator and scheme.lower() != "file":
-        remedy = "name a folder, or an http:// or https:// address, in --base-url"
-        raise DataError(f"{base_url} is of a kind that cannot be read", remedy)
+        return base_url.rstrip("/")
     folder = Path(url2pathname(urlsplit(base_url).path)) if separator else Path(base_url)
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "name an existing one in --base-url")
     return folder
+
+
+def _problem(base_url: str) -> str | None:
+    """Return what is wrong with the text, but none of an address: it may hold a password."""
+    scheme, separator, _ = base_url.partition("://")
+    if not base_url.strip():
+        return "is empty"
+    if not separator:
+        return None
+    if scheme.lower() not in ("file", "http", "https"):
+        return f"is of the kind {scheme!r}, which cannot be read"
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        return "cannot be parsed"
+    return None if scheme.lower() == "file" else _host_problem(parts)
+
+
+def _host_problem(parts: SplitResult) -> str | None:
+    if not parts.hostname:
+        return "has no host"
+    try:
+        _ = parts.port
+    except ValueError:
+        return "has a port that is no number up to 65535"
+    return None
 
 
 def mirrored(mirror: Path | str, address: str, name: str) -> Path | str:
@@ -57,6 +87,39 @@ def mirrored(mirror: Path | str, address: str, name: str) -> Path | str:
     if isinstance(mirror, Path):
         return mirror.joinpath(*names)
     return "/".join([mirror, *(quote(one, safe="") for one in names)])
+
+
+def listed_sum(place: Path | str, staged: Path, slot: Slot) -> str | None:
+    """Return "sha256:HEX" if a SHA256SUMS beside a mirrored file lists it.
+
+    Args:
+        place: From `mirrored`.
+        staged: Where the file will be loaded to; the list is for a moment beside it.
+        slot: Shows progress and stops.
+
+    Raises:
+        AddressError: The mirror does not say whether it has such a list.
+        DataError: It is none.
+    """
+    if isinstance(place, Path):
+        name, where = place.name, str(place.with_name(SUMS_NAME))
+        loaded = Path(where)
+        if not loaded.is_file():
+            return None
+        content = loaded.read_bytes()
+    else:
+        name, where = unquote(place.rpartition("/")[2]), f"{place.rpartition('/')[0]}/{SUMS_NAME}"
+        loaded = staged.with_name(f"{staged.name}.{SUMS_NAME}")
+        wanted = RemoteFile(SUMS_NAME, ())
+        try:
+            Transfer(wanted, where, loaded, is_last=True, is_own=True, slot=slot).load()
+        except NotServed:
+            return None
+        content = loaded.read_bytes()
+        clear(loaded)
+    text = content.decode(errors="surrogateescape")
+    listed = parse_sums(text, without_login(where)).get(name)
+    return listed and f"sha256:{listed}"
 
 
 def parse_sums(text: str, where: str) -> dict[str, str]:

@@ -4,24 +4,16 @@
 later download of a file whose sum nobody published is compared with the sum seen first.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from threading import Event
 
-from blake3 import blake3
-from tqdm import tqdm
-
+from pipeline.downloads.progress import Slot, Sums
 from pipeline.sources import RemoteFile
 from shards.errors import DataError
 from shards.files import sync, write_text
-
-BLOCK = 1 << 20
-"""Bytes read at a time."""
 
 BY_HAND = "put there by hand"
 """The address of a file that was there before we were."""
@@ -44,82 +36,6 @@ class RawFile:
     address: str
     blake3: str
     is_published: bool
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One of the downloads that may run at a time: its line on the screen, and how to stop it."""
-
-    position: int
-    cancel: Event
-
-    def check(self) -> None:
-        """Raise CancelledError if everything is to end."""
-        if self.cancel.is_set():
-            raise CancelledError
-
-    def bar(self, name: str, total: int | None, initial: int = 0) -> tqdm:
-        """Return a bar of bytes with rate and time left, `initial` of them there before."""
-        return tqdm(
-            desc=name,
-            total=total,
-            initial=initial,
-            unit="B",
-            unit_scale=True,
-            leave=False,
-            disable=None,
-            position=self.position,
-        )
-
-    def wait(self, seconds: float, why: str) -> None:
-        """Wait and say why."""
-        text = f"{why}; next attempt in {seconds:.0f} s"
-        place = self.position
-        with tqdm(desc=text, bar_format="{desc}", leave=False, disable=None, position=place):
-            self.cancel.wait(seconds)
-        self.check()
-
-
-class Sums:
-    """BLAKE3 and the published kinds of checksum, all in one pass over the bytes."""
-
-    def __init__(self, checksums: Iterable[str | None], slot: Slot) -> None:
-        kinds = {checksum.partition(":")[0] for checksum in checksums if checksum}
-        self.bytes = 0
-        self._slot = slot
-        self._blake3 = blake3()
-        self._others = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
-
-    def update(self, data: bytes) -> None:
-        """Take in more bytes; raise CancelledError if everything is to end."""
-        self._slot.check()
-        self.bytes += len(data)
-        self._blake3.update(data)
-        for other in self._others.values():
-            other.update(data)
-
-    def read(self, path: Path, name: str) -> None:
-        """Take in a whole file and show how far that is."""
-        title = f"checking {name}"
-        with path.open("rb") as file, self._slot.bar(title, path.stat().st_size) as bar:
-            while block := file.read(BLOCK):
-                self.update(block)
-                bar.update(len(block))
-
-    @property
-    def blake3(self) -> str:
-        """The BLAKE3 hash in hexadecimal."""
-        return self._blake3.hexdigest()
-
-    def difference(self, file: RemoteFile) -> str | None:
-        """Return how these bytes differ from the published size and sum, None if they do not."""
-        if file.bytes is not None and self.bytes != file.bytes:
-            return f"it has {self.bytes:,} bytes, not {file.bytes:,}"
-        if file.checksum is None:
-            return None
-        kind, _, published = file.checksum.partition(":")
-        found = self._others[kind].hexdigest()
-        return None if found == published.lower() else f"its {kind} is {found}, not {published}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,11 +96,17 @@ def read_record(path: Path) -> Record | None:
     return record
 
 
-def mark_dropped(path: Path, parts: int) -> None:
-    """Let the record of a raw file stand for it, as its documents are safe in `parts` parts."""
-    record = read_record(path)
-    if record is not None:
-        replace(record, dropped=True, parts=parts).write(path)
+def mark_dropped(path: Path, parts: int) -> bool:
+    """Delete a downloaded raw file, as its documents are safe in `parts` parts.
+
+    Its record stands for it from then on. Return whether it did: a person's own file stays.
+    """
+    record = _downloaded(path)
+    if record is None:
+        return False
+    replace(record, dropped=True, parts=parts).write(path)
+    path.unlink()
+    return True
 
 
 def dropped_parts(path: Path) -> int | None:
@@ -199,6 +121,27 @@ def forget_dropped(paths: Iterable[Path]) -> None:
         record = read_record(path)
         if record is not None and record.dropped:
             replace(record, dropped=False, parts=0).write(path)
+
+
+def drop_downloaded(folder: Path) -> None:
+    """Delete every downloaded raw file below `folder`, and never a person's own.
+
+    The records stay: who needs a file again loads it again, and has it compared with the first.
+    """
+    for place in sorted(folder.rglob("?*.json")):
+        path = place.with_suffix("")
+        record = _downloaded(path)
+        if record is not None:
+            replace(record, dropped=False, parts=0).write(path)
+            path.unlink()
+
+
+def _downloaded(path: Path) -> Record | None:
+    """Return the record of a raw file that is there and that we put there, else None."""
+    record = read_record(path) if path.is_file() else None
+    if record is None or record.address == BY_HAND or record.bytes != path.stat().st_size:
+        return None
+    return record
 
 
 def find_raw(file: RemoteFile, folder: Path, slot: Slot, *, may_differ: bool) -> RawFile | None:
@@ -238,7 +181,8 @@ def _check(file: RemoteFile, path: Path, record: Record | None, slot: Slot) -> R
     if record and record.blake3 != sums.blake3 and (problem or file.checksum is None):
         remedy = f"delete it and {sidecar(path).name} to download it again"
         raise DataError(f"{path} has changed since it was checked", remedy)
-    address = record.address if record else BY_HAND
+    # What we dropped, only a person can have put back.
+    address = BY_HAND if record is None or record.dropped else record.address
     return _record(file, path, address, sums, at=path)
 
 
@@ -262,9 +206,14 @@ def keep(file: RemoteFile, folder: Path, staged: Path, address: str, sums: Sums)
     The record comes first: after a crash in between, the next run finds the file still staged.
 
     Raises:
-        DataError: No sum is published, and the file differs from the one that was seen first.
+        DataError: No sum is published, and the file differs from the one that was seen first; or
+            the file is not what was summed up on its way.
     """
     path = folder / file.name
+    size = staged.stat().st_size
+    if size != sums.bytes:
+        problem = f"{staged} has {size:,} bytes, not the {sums.bytes:,} that were loaded"
+        raise DataError(f"{problem}: another program writes there", "end it and try again")
     first = read_record(path)
     if file.checksum is None and first is not None and first.blake3 != sums.blake3:
         problem = f"{address} now serves another {file.name} than on the first download"
@@ -279,10 +228,16 @@ def keep(file: RemoteFile, folder: Path, staged: Path, address: str, sums: Sums)
 
 def check_free(folder: Path, needed: int, what: str) -> None:
     """Raise a DataError if fewer than `needed` bytes are free where `folder` is or will be."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    place = nearest(folder)
     free = shutil.disk_usage(place).free
     if needed > free:
         problem = f"{what} takes {needed / 1e9:,.2f} GB more, {free / 1e9:,.2f} are free in {place}"
         raise DataError(problem, "free some space, or put the data on another disk")
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, or the lowest one above it that exists."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return place

@@ -25,7 +25,8 @@ from pipeline.downloads.answers import (
     explained,
     probe,
 )
-from pipeline.downloads.raw_files import BLOCK, Slot, Sums, check_free
+from pipeline.downloads.progress import BLOCK, Slot, Sums
+from pipeline.downloads.raw_files import check_free
 from pipeline.sources import RemoteFile
 from shards.files import write_atomically, write_text
 
@@ -33,6 +34,8 @@ PAUSES = (2.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds before each further attempt; after new bytes they are counted from the start."""
 HASTY_PAUSES = 2
 """So many of them for an address that gave no byte while another address is left."""
+UNREACHED_PAUSES = (1.0, 2.0)
+"""Seconds for one's own mirror that takes no connection: that is no home line, but a wrong name."""
 RETRIES_IN_PLACE = 5
 """Retries by gdown itself, which need not hash again what is on disk."""
 
@@ -46,6 +49,7 @@ class Transfer:
         staged: Where to put it: not yet its final name.
         also: A checksum whose kind is computed as well, but not compared.
         is_last: Whether no other address is left to turn to.
+        is_own: Whether it is a person's own mirror.
         slot: Shows progress and stops.
     """
 
@@ -57,6 +61,7 @@ class Transfer:
         *,
         also: str | None = None,
         is_last: bool,
+        is_own: bool,
         slot: Slot,
     ) -> None:
         self.file = file
@@ -66,8 +71,10 @@ class Transfer:
         self.origin = _origin(staged)
         self.also = also
         self.is_last = is_last
+        self.is_own = is_own
         self.slot = slot
         self._was_resumed = False
+        self._has_served = False  # a byte, in this run
         self._may_restart = True
         self._failures = 0  # attempts since the last new byte
         self._reached = 0  # most bytes there ever were
@@ -93,8 +100,10 @@ class Transfer:
         """Wait before another attempt, or raise AddressError after too many without a new byte."""
         loaded = loaded_bytes(self.staged)
         if loaded > self._reached:
-            self._failures, self._reached = 0, loaded
+            self._failures, self._reached, self._has_served = 0, loaded, True
         pauses = PAUSES if self.is_last or loaded else PAUSES[:HASTY_PAUSES]
+        if self.is_own and error.is_unreached and not self._has_served:
+            pauses = UNREACHED_PAUSES
         if self._failures < len(pauses):
             seconds = pauses[self._failures] if error.after is None else error.after
             self._failures += 1
@@ -205,7 +214,11 @@ def copy_file(
 
 def loaded_bytes(staged: Path) -> int:
     """Return how much of a file an earlier run left to go on from."""
-    return max((path.stat().st_size for path in _leftovers(staged)), default=0)
+    sizes = [0]
+    for path in _leftovers(staged):
+        with suppress(FileNotFoundError):  # a thread has just given it another name
+            sizes.append(path.stat().st_size)
+    return max(sizes)
 
 
 def clear(staged: Path) -> None:

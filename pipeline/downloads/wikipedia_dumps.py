@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.downloads.downloader import STAGING
+from pipeline.downloads.raw_files import sidecar
 from pipeline.sources import RemoteFile, Route
 from shards.errors import DataError
 from shards.files import write_text
@@ -44,7 +46,8 @@ def dump_files(language: str, date: str, folder: Path, load: Load) -> Route:
     Args:
         language: As in the host name: en, simple, zh-min-nan.
         date: "latest" or YYYYMMDD.
-        folder: Where the answer is kept: asked again, it is the same.
+        folder: Where the answer is kept, and the files go: once one of them is begun, the answer
+            stays the same.
         load: Reads the server's own lists.
 
     Raises:
@@ -53,10 +56,17 @@ def dump_files(language: str, date: str, folder: Path, load: Load) -> Route:
     wiki = f"{language.replace('-', '_')}wiki"
     kept = folder / f"{wiki}-{date}.json"
     if kept.is_file():
-        return _read_kept(kept)
+        files = _read_kept(kept)
+        if date != "latest" or _is_begun(files, folder):
+            return files
     files = _resolve(wiki, date, load)
     write_text(kept, json.dumps([asdict(file) for file in files], indent=1) + "\n")
     return files
+
+
+def _is_begun(files: Route, folder: Path) -> bool:
+    has_records = any(sidecar(folder / file.name).is_file() for file in files)
+    return has_records or (folder / STAGING).is_dir()
 
 
 def _read_kept(path: Path) -> Route:
@@ -114,8 +124,10 @@ def _from_sums(wiki: str, date: str, load: Load, earlier: DataError | None) -> t
         text = load(RemoteFile("sha1sums.txt", _addresses(listing))).decode(errors="replace")
     except DataError as error:
         problem = f"no list of the dump of {wiki} of {date}"
-        reasons = "; ".join(dict.fromkeys(str(one) for one in (earlier, error) if one))
+        reasons = "; ".join(dict.fromkeys(one.problem for one in (earlier, error) if one))
         raise DataError(f"{problem} ({reasons})", "choose another --language or --date") from error
+    if not text.endswith("\n"):
+        raise DataError(f"{HOSTS[0]}/{listing} is cut short", "try again")
     jobs: dict[str, list[RemoteFile]] = {}
     found = date
     for line in text.splitlines():

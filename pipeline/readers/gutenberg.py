@@ -22,7 +22,7 @@ from pipeline.readers.archives import (
     read_zipped,
     zip_members,
 )
-from pipeline.readers.parts import part_bytes
+from pipeline.readers.parts import part_bytes, visible_files
 from pipeline.readers.project_gutenberg import strip_book_marks, strip_project_gutenberg
 from shards.errors import DataError
 
@@ -64,14 +64,17 @@ def find(path: Path) -> dict[str, Path]:
     """
     if path.is_file():
         return {path.name: path}
-    zips = {file.name: file for file in path.glob("*.zip")}
-    texts = {file.relative_to(path).as_posix(): file for file in path.rglob("*.txt")}
+    visible = visible_files(path)
+    texts = {name: file for name, file in visible.items() if name.endswith(".txt")}
+    zips = {
+        name: file for name, file in visible.items() if name.endswith(".zip") and "/" not in name
+    }
     remedy = "name Gutenberg.zip or the folder of its .txt files in --from"
     if zips and texts:
         raise DataError(f"{path} holds {min(zips)} and .txt files", remedy)
     if not zips and not texts:
         raise DataError(f"{path} holds no .txt file", remedy)
-    return dict(sorted((zips or texts).items()))
+    return zips or texts
 
 
 def divide(files: Mapping[str, Path], config: FetchConfig, workers: int) -> Iterator[Part]:

@@ -26,7 +26,7 @@ from pipeline.readers.archives import (
     walk_tar,
 )
 from pipeline.readers.compressed import damage, unpack_xz
-from pipeline.readers.parts import part_bytes
+from pipeline.readers.parts import part_bytes, visible_files
 from shards.errors import DataError
 
 LIBRARIES: tuple[str, ...] = ()
@@ -74,10 +74,10 @@ def find(path: Path) -> dict[str, Path]:
     """
     if path.is_file():
         return {path.name: path}
-    for pattern in ("*.tar", "*.tar.xz", "*.xz"):
-        found = {file.relative_to(path).as_posix(): file for file in path.rglob(pattern)}
-        if found:
-            return dict(sorted(found.items()))
+    visible = visible_files(path)
+    for suffix in (".tar", ".tar.xz", ".xz"):
+        if found := {name: file for name, file in visible.items() if name.endswith(suffix)}:
+            return found
     raise DataError(f"{path} is a folder without .tar and .xz", "name openwebtext.tar.xz in --from")
 
 

@@ -1,11 +1,12 @@
 """Records, the lines of a .jsonl or the rows of a .parquet, as documents.
 
 The field that `--text-field` names is the text; `id` and `title` are taken where there are any.
+A record may have LARGEST_TEXT, because it is cleaned in one piece; no option raises that.
 """
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,13 +18,15 @@ from pipeline.clean import join, paragraphs, tidy
 from pipeline.config import FetchConfig
 from pipeline.decode import decode
 from pipeline.documents import Document
-from pipeline.readers.archives import too_large
+from pipeline.readers.archives import LARGEST_TEXT
 from pipeline.readers.project_gutenberg import strip_project_gutenberg
 from shards.errors import DataError
 
-BATCH_BYTES = 8 << 20
-"""Of a .parquet in memory at a time: a row may be a book."""
-BATCH_ROWS = 1024
+BATCH_BYTES = 16 << 20
+"""Of a .parquet decoded at a time: a row may be a book."""
+BATCH_ROWS = 16
+"""Decoded at a time where they may have any size: a dictionary keeps equal texts once."""
+MOST_ROWS = 1024
 PAGE_BYTES = 1 << 20
 """Read from a .parquet at a time."""
 
@@ -34,7 +37,7 @@ class Records:
     Attributes:
         path: The file, for errors.
         name: What the ids begin with.
-        config: Its `text_field` and `max_member_size`.
+        config: Its `text_field`.
         counts: What is dropped and repaired.
     """
 
@@ -55,7 +58,7 @@ class Records:
         number = first
         while size is None or size > 0:
             where = f"{self.path}, line {number}"
-            line = read_line(file, self.config.max_member_size, where)
+            line = read_line(file, where)
             if not line:
                 return
             text = decode(line, where, self.counts).strip()
@@ -76,8 +79,11 @@ class Records:
             for batch in file.iter_batches(
                 batch_rows(file, groups), row_groups=list(groups), columns=columns
             ):
-                for fields in batch.to_pylist():
-                    yield self._document(fields, f"{self.path}, row {number}", number)
+                values = [_values(batch[column], column, self.path) for column in columns]
+                for row in zip(*values, strict=True):
+                    where = f"{self.path}, row {number}"
+                    _check_size(row, where)
+                    yield self._document(dict(zip(columns, row, strict=True)), where, number)
                     number += 1
 
     def _document(self, fields: dict[str, Any], where: str, number: int) -> Document:
@@ -103,11 +109,10 @@ class Records:
             raise DataError(problem, "name the one that holds the text: --text-field NAME")
 
 
-def read_line(file: IO[bytes], limit: int, where: str) -> bytes:
-    """Return the next line, nothing at the end; a line of over `limit` bytes is a DataError."""
-    line = file.readline(limit + 1)
-    if len(line) > limit:
-        raise too_large(where, limit)
+def read_line(file: IO[bytes], where: str) -> bytes:
+    """Return the next line, nothing at the end; one of over LARGEST_TEXT bytes is a DataError."""
+    line = file.readline(LARGEST_TEXT + 1)
+    _check_size((line,), where)
     return line
 
 
@@ -115,7 +120,8 @@ def read_line(file: IO[bytes], limit: int, where: str) -> bytes:
 def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a .parquet to be read page by page; its damage is a DataError."""
     try:
-        with pq.ParquetFile(path, buffer_size=PAGE_BYTES) as file:
+        # Opened here: pyarrow refuses names that are not UTF-8.
+        with path.open("rb") as raw, pq.ParquetFile(raw, buffer_size=PAGE_BYTES) as file:
             yield file
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -125,12 +131,37 @@ def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def batch_rows(file: pq.ParquetFile, groups: range) -> int:
-    """Return how many rows have about BATCH_BYTES where they are largest."""
-    rows = BATCH_ROWS
+    """Return how many rows have about BATCH_BYTES where they are largest.
+
+    A value may be repeated without end, but none is larger than its row group; so there are more
+    than BATCH_ROWS only where all of them may be as large as that.
+    """
+    rows = MOST_ROWS
     for group in map(file.metadata.row_group, groups):
-        if group.total_byte_size:
-            rows = min(rows, BATCH_BYTES * group.num_rows // group.total_byte_size)
+        if size := group.total_byte_size:
+            by_mean = BATCH_BYTES * group.num_rows // size
+            rows = min(rows, max(BATCH_BYTES // size, min(BATCH_ROWS, by_mean)))
     return max(rows, 1)
+
+
+def _values(column: pa.Array, name: str, path: Path) -> Iterator[Any]:
+    """Yield the values of a column one by one, so that no more than one is twice in memory."""
+    try:
+        for value in column:
+            yield value.as_py()
+    except (ValueError, OverflowError) as error:
+        problem = f'{path} has a column "{name}" with a value that cannot be read ({error})'
+        raise DataError(problem, "write that column again as strings") from error
+
+
+def _check_size(values: Iterable[Any], where: str) -> None:
+    """Refuse a record that holds a string or bytes of over LARGEST_TEXT bytes."""
+    for value in values:
+        is_wide = isinstance(value, str) and not value.isascii()
+        raw = value.encode() if is_wide else value
+        if isinstance(raw, str | bytes) and len(raw) > LARGEST_TEXT:
+            problem = f"{where} holds more than {LARGEST_TEXT:,} bytes"
+            raise DataError(problem, "divide it, or make it a .txt, which is cut where it is long")
 
 
 def _parse(line: str, where: str) -> dict[str, Any]:

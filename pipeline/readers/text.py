@@ -3,12 +3,10 @@
 A .txt or .jsonl may be compressed besides (.gz, .bz2, .xz, .zst). Other files and hidden ones are
 passed over.
 
-A .txt is one document, or several where it holds more than 1 MB: it is cut at the first paragraph
-end after each, and they are called NAME, NAME#2, NAME#3 and so on. One of more than 16 MB is first
-cut into pieces, each at the first blank line after 16 MB (at a line's end where none comes within
-1 MB), which are decoded and cut by themselves; the documents of piece 2 are called NAME#2.1,
-NAME#2.2 and so on. A line of .jsonl or a row of .parquet is one document, called NAME#NUMBER if it
-has no id (see `pipeline.readers.records`). What Project Gutenberg puts around its books is dropped.
+A .txt is one document, or several if it is long (see `pipeline.readers.txt`). A line of .jsonl or a
+row of .parquet is one document, called NAME#NUMBER if it has no id, and refused if too large (see
+`pipeline.readers.records`). `--max-member-size` has no say here. What Project Gutenberg puts around
+its books is dropped.
 """
 
 import io
@@ -18,25 +16,19 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from pipeline.clean import join, paragraphs
 from pipeline.config import FetchConfig
-from pipeline.decode import decode
 from pipeline.documents import Document
 from pipeline.readers.archives import AGAIN
 from pipeline.readers.compressed import SUFFIXES, damage, unpack
-from pipeline.readers.parts import part_bytes
-from pipeline.readers.project_gutenberg import strip_project_gutenberg
+from pipeline.readers.parts import part_bytes, visible_files
 from pipeline.readers.records import Records, open_parquet, read_line
+from pipeline.readers.txt import text_documents, text_pieces, text_ranges
 from shards.errors import DataError
 
 LIBRARIES: tuple[str, ...] = ()
 
 LARGEST_PART = 32 << 20
 """Bytes on disk, except where a .txt is one piece."""
-DOCUMENT_BYTES = 1_000_000
-"""A .txt that holds more is cut into documents of about this size."""
-PIECE_BYTES = 16 << 20
-"""How much of a .txt is in memory at a time, a longer line apart; cleaning takes 12 times that."""
 SENT_BYTES = 8 << 20
 """Lines of a .jsonl that are unpacked for a worker at a time."""
 READ_BYTES = 1 << 18
@@ -82,23 +74,17 @@ def find(path: Path) -> dict[str, Path]:
             problem = f"{path} is none of {', '.join(KINDS)}, nor a .txt or .jsonl compressed"
             raise DataError(problem, "convert it, or rename it if it is one")
         return {path.name: path}
-    files = (file for file in path.rglob("*") if file.is_file() and _kind(file))
-    named = {file.relative_to(path): file for file in files}
-    visible = {
-        name.as_posix(): file
-        for name, file in named.items()
-        if not any(part.startswith(".") for part in name.parts)
-    }
-    if not visible:
+    files = {name: file for name, file in visible_files(path).items() if _kind(file)}
+    if not files:
         raise DataError(f"{path} holds no {', '.join(KINDS)}", "name a folder that does in --from")
-    return dict(sorted(visible.items()))
+    return files
 
 
 def divide(files: Mapping[str, Path], config: FetchConfig, workers: int) -> Iterator[Part]:
     """Yield groups of small files, and the pieces of each large one.
 
     Raises:
-        DataError: A large file is damaged or has a line longer than `max_member_size`.
+        DataError: A large file is damaged, or a .jsonl that has too long a line.
     """
     sizes = {name: path.stat().st_size for name, path in files.items()}
     largest = part_bytes(sum(sizes.values()), LARGEST_PART)
@@ -110,7 +96,7 @@ def divide(files: Mapping[str, Path], config: FetchConfig, workers: int) -> Iter
             yield Part(tuple(group), size)
             group, size = [], 0
         if is_large:
-            yield from _divide_large(name, path, largest, config.max_member_size)
+            yield from _divide_large(name, path, largest)
         else:
             group.append(Piece(name, path))
             size += sizes[name]
@@ -136,14 +122,14 @@ def _kind(path: Path) -> str:
     return path.suffix.lower() if path.suffix.lower() in KINDS else ""
 
 
-def _divide_large(name: str, path: Path, largest: int, limit: int) -> Iterator[Part]:
+def _divide_large(name: str, path: Path, largest: int) -> Iterator[Part]:
     kind = _kind(path)
     if kind == ".parquet":
         yield from _row_groups(name, path, largest)
     elif path.suffix.lower() in SUFFIXES:
-        yield from _send(name, path, limit)
+        yield from _send(name, path)
     else:
-        ranges = _line_ranges(path, largest) if kind == ".jsonl" else _text_ranges(path, limit)
+        ranges = _line_ranges(path, largest) if kind == ".jsonl" else text_ranges(path)
         for start, stop, first in ranges:
             yield Part((Piece(name, path, start, stop, first),), stop - start)
 
@@ -166,56 +152,23 @@ def _line_ranges(path: Path, largest: int) -> Iterator[tuple[int, int, int]]:
         yield start, position, first
 
 
-def _text_ranges(path: Path, limit: int) -> Iterator[tuple[int, int, int]]:
-    """Yield start, stop and number of the pieces of a .txt."""
-    size = path.stat().st_size
-    start, number = 0, 1
-    with path.open("rb") as file:
-        while start < size:
-            file.seek(start + PIECE_BYTES)
-            for _ in _rest_of_piece(file, limit, str(path)):
-                pass
-            stop = min(file.tell(), size)
-            yield start, stop, number
-            start, number = stop, number + 1
-
-
-def _text_pieces(file: IO[bytes], limit: int, where: str) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of the same pieces of a stream, one at least."""
-    number = 1
-    raw = file.read(PIECE_BYTES)
-    while raw or number == 1:
-        yield number, raw + b"".join(_rest_of_piece(file, limit, where))
-        raw = file.read(PIECE_BYTES)
-        number += 1
-
-
-def _rest_of_piece(file: IO[bytes], limit: int, where: str) -> Iterator[bytes]:
-    """Yield the rest of a line, and lines up to a blank one or about DOCUMENT_BYTES of them."""
-    yield read_line(file, limit, where)
-    size = 0
-    while size < DOCUMENT_BYTES and (line := read_line(file, limit, where)):
-        yield line
-        if not line.strip():
-            return
-        size += len(line)
-
-
-def _line_pieces(file: IO[bytes], limit: int, where: str) -> Iterator[tuple[int, bytes]]:
+def _line_pieces(file: IO[bytes], where: str) -> Iterator[tuple[int, bytes]]:
     """Yield runs of whole lines and the number of the first line in each."""
     first = 1
     while raw := file.read(SENT_BYTES):
-        raw += read_line(file, limit, f"{where}, a line")
+        last = first + raw.count(b"\n")
+        raw += read_line(file, f"{where}, line {last}")
         yield first, raw
-        first += raw.count(b"\n")
+        first = last + raw.endswith(b"\n")
 
 
-def _send(name: str, path: Path, limit: int) -> Iterator[Part]:
+def _send(name: str, path: Path) -> Iterator[Part]:
     """Yield parts that carry the text of a compressed file, unpacked here and now."""
-    make_pieces = _line_pieces if _kind(path) == ".jsonl" else _text_pieces
     done = 0
     with path.open("rb") as file, damage(str(path), AGAIN):
-        for first, raw in make_pieces(unpack(file, path), limit, str(path)):
+        text = unpack(file, path)
+        is_jsonl = _kind(path) == ".jsonl"
+        for first, raw in _line_pieces(text, str(path)) if is_jsonl else text_pieces(text):
             end = file.tell()
             yield Part((Piece(name, path, first=first, raw=raw),), end - done)
             done = end
@@ -251,38 +204,8 @@ def _read_piece(piece: Piece, config: FetchConfig, counts: Counter[str]) -> Iter
         if _kind(piece.path) == ".jsonl":
             yield from records.lines(text, size, piece.first)
         elif size is not None or piece.raw is not None:
-            yield from _cut_txt(text.read(-1 if size is None else size), piece, counts)
+            raw = text.read(-1 if size is None else size)
+            yield from text_documents(raw, piece.name, piece.first, str(piece.path), counts)
         else:
-            limit = config.max_member_size
-            for number, raw in _text_pieces(text, limit, str(piece.path)):
-                yield from _cut_txt(raw, piece._replace(first=number), counts)
-
-
-def _cut_txt(raw: bytes, piece: Piece, counts: Counter[str]) -> Iterator[Document]:
-    """Yield the documents of one piece, an empty one if there is nothing in the first."""
-    if len(raw) >= PIECE_BYTES and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        problem = f"{piece.path} is UTF-16 or UTF-32 and larger than {PIECE_BYTES:,} bytes"
-        raise DataError(problem, "convert it to UTF-8")
-    text = strip_project_gutenberg(decode(raw, str(piece.path), counts), counts)
-    title = piece.path.name[: piece.path.name.lower().rindex(".txt")]
-    prefix = f"{piece.name}#" if piece.first == 1 else f"{piece.name}#{piece.first}."
-    number = 0
-    for number, run in enumerate(_runs(paragraphs(text, counts)), 1):
-        identity = piece.name if piece.first == number == 1 else f"{prefix}{number}"
-        yield Document(identity, title, join(run))
-    if not number and piece.first == 1:
-        yield Document(piece.name, title, "")
-
-
-def _runs(pieces: list[str]) -> Iterator[list[str]]:
-    """Yield runs of paragraphs that hold DOCUMENT_BYTES or just over; the last may be short."""
-    run: list[str] = []
-    size = 0
-    for piece in pieces:
-        run.append(piece)
-        size += len(piece.encode()) + 2
-        if size >= DOCUMENT_BYTES:
-            yield run
-            run, size = [], 0
-    if run:
-        yield run
+            for number, raw in text_pieces(text):
+                yield from text_documents(raw, piece.name, number, str(piece.path), counts)

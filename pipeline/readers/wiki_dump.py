@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.readers.parts import part_bytes
+from pipeline.readers.parts import part_bytes, visible_files
 from pipeline.readers.wiki_bz2 import AGAIN, open_bz2
 from shards.errors import DataError
 
@@ -50,10 +50,12 @@ def find(path: Path) -> dict[str, Path]:
     Raises:
         DataError: There is no .bz2 or .xml file.
     """
-    names = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
-    dumps = [name for name in names if name.suffix in LARGEST_PART and name.is_file()]
     if path.is_dir():
-        dumps = [name for name in dumps if "-index" not in name.name]
+        visible = visible_files(path).items()
+        files = [file for name, file in visible if "/" not in name and "-index" not in name]
+    else:
+        files = [path] if path.is_file() else []
+    dumps = [file for file in files if file.suffix in LARGEST_PART]
     if not dumps:
         problem = f"{path} is no .xml.bz2 or .xml file, nor a folder of such"
         raise DataError(problem, "name a pages-articles dump in --from")

@@ -29,7 +29,7 @@ from pipeline.readers.archives import (
     too_large,
     zip_members,
 )
-from pipeline.readers.parts import part_bytes
+from pipeline.readers.parts import part_bytes, visible_files
 from pipeline.readers.records import batch_rows, open_parquet
 from shards.errors import DataError
 
@@ -86,9 +86,12 @@ def find(path: Path) -> dict[str, Path]:
             problem = f"{path} is none of {', '.join(KINDS)}"
             raise DataError(problem, "name wikitext-103-raw-v1.zip or wiki.train.raw in --from")
         return {path.name: path}
-    for pattern in ("*.zip", "**/wiki.*.raw", "**/wiki.*.tokens", "**/*.parquet"):
-        if found := {file.relative_to(path).as_posix(): file for file in path.glob(pattern)}:
-            return dict(sorted(found.items()))
+    visible = visible_files(path)
+    top = {name: file for name, file in visible.items() if "/" not in name}
+    for pattern in ("*.zip", "wiki.*.raw", "wiki.*.tokens", "*.parquet"):
+        files = top if pattern == "*.zip" else visible
+        if found := {name: file for name, file in files.items() if file.match(pattern)}:
+            return found
     problem = f"{path} holds no .zip, wiki.*.raw, wiki.*.tokens or .parquet"
     raise DataError(problem, "name wikitext-103-raw-v1.zip in --from")
 
@@ -249,10 +252,11 @@ def _parquet_blocks(path: Path) -> Iterator[Block]:
         if "text" not in file.schema_arrow.names:
             raise DataError(f'{path} has no column "text"', "name the Hub's train-*.parquet")
         rows = batch_rows(file, range(file.num_row_groups))
+        raw = bytearray()
         for batch in file.iter_batches(rows, columns=["text"]):
             lines = [(line or "").removesuffix("\n") for line in batch["text"].to_pylist()]
+            raw += "".join(f"{line}\n" for line in lines).encode()
             done += len(lines)
-            yield Block(
-                "".join(f"{line}\n" for line in lines).encode(),
-                size * done // file.metadata.num_rows,
-            )
+            if len(raw) >= READ_BYTES or done == file.metadata.num_rows:
+                yield Block(bytes(raw), size * done // file.metadata.num_rows)
+                raw.clear()

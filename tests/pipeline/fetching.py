@@ -3,12 +3,14 @@
 import pyarrow.parquet as pq
 
 from pipeline.config import FetchConfig
-from pipeline.fetch import Fetch, fetch
+from pipeline.fetch import fetch
+from pipeline.fetch_call import Fetch
 
 
 def fetch_all(sources, mirror, data, *, drop_raw=False, offline=False, workers=1, **options):
     warnings = []
     call = Fetch(
+        sources=tuple(sources),
         data=data,
         config=FetchConfig(**options),
         workers=workers,
@@ -17,7 +19,7 @@ def fetch_all(sources, mirror, data, *, drop_raw=False, offline=False, workers=1
         drop_raw=drop_raw,
         warn=warnings.append,
     )
-    return dict(fetch(sources, call)), warnings
+    return dict(fetch(call)), warnings
 
 
 def texts_of(folder):

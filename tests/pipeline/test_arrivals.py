@@ -91,7 +91,7 @@ def test_where_all_ways_fail_the_error_lists_every_address(mirror, tmp_path):
 def test_a_source_that_fails_does_not_stop_the_others(mirror, tmp_path):
     shutil.rmtree(mirror / "huggingface.co")
     data = tmp_path / "data"
-    with pytest.raises(DataError, match=r"zenodo\.org"):
+    with pytest.raises(DataError, match=r"^openwebtext failed: see above"):
         fetch_all(["openwebtext", "gutenberg"], mirror, data)
     assert texts_of(data / "text" / "gutenberg") == ["Emma Woodhouse, handsome."]
 
@@ -193,6 +193,39 @@ def test_a_fetch_killed_at_any_moment_goes_on_to_the_same_bytes(mirror, tmp_path
 
 def run_quietly(command):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_a_file_put_there_by_hand_is_never_dropped(mirror, tmp_path):
+    raw = tmp_path / "data" / "raw" / "openwebtext"
+    raw.mkdir(parents=True)
+    shutil.copy(mirror / HUB / "urlsf_subset00.tar", raw)
+    fetch_all(["openwebtext"], None, tmp_path / "data", offline=True, drop_raw=True, limit=5)
+    assert raw_files(tmp_path / "data", "openwebtext") == ["urlsf_subset00.tar"]
+
+
+def test_what_a_finished_fetch_kept_is_dropped_on_demand(mirror, tmp_path):
+    data = tmp_path / "data"
+    fetch_all(["openwebtext"], mirror, data)
+    assert len(raw_files(data, "openwebtext")) == 21
+    fetch_all(["openwebtext"], None, data, offline=True, drop_raw=True)
+    assert raw_files(data, "openwebtext") == []
+
+
+def test_a_dropped_file_without_its_parts_is_loaded_again(mirror, tmp_path):
+    """The parts may be gone, and another fetch be unfinished in their place."""
+    data, damaged = tmp_path / "data", mirror / HUB / "urlsf_subset03.tar"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(tar_of({"a.xz": b"no xz"}))
+    with pytest.raises(DataError):
+        fetch_all(["openwebtext"], mirror, data, drop_raw=True)
+    damaged.write_bytes(whole)
+    for path in (data / "raw" / "openwebtext").glob("urlsf_subset03.tar*"):
+        path.unlink()
+    (data / "text" / "openwebtext" / "part-00001.parquet").unlink()
+    record = next((data / "text" / "openwebtext" / ".unfinished").glob("part-00001-*.json"))
+    record.unlink()
+    fetch_all(["openwebtext"], mirror, data, drop_raw=True)
+    assert texts_of(data / "text" / "openwebtext") == PAGES
 
 
 def test_documents_deleted_after_their_raw_files_are_downloaded_again(mirror, tmp_path):

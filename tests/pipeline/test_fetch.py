@@ -6,8 +6,10 @@ import pytest
 
 from pipeline.config import FetchConfig
 from pipeline.documents import read_texts
-from pipeline.fetch import Fetch, fetch
+from pipeline.fetch import fetch
+from pipeline.fetch_call import Fetch
 from pipeline.sources import SOURCES
+from pipeline.stage import sole_writer
 from pipeline.texts import text_sources
 from shards.errors import DataError
 from shards.manifest import read_manifest
@@ -15,6 +17,7 @@ from shards.manifest import read_manifest
 
 def fetch_one(source, path, data, *, workers=1, **options):
     call = Fetch(
+        sources=(source,),
         data=data,
         config=FetchConfig(**options),
         workers=workers,
@@ -22,7 +25,7 @@ def fetch_one(source, path, data, *, workers=1, **options):
         offline=True,
         warn=pytest.fail,
     )
-    [(name, outcome)] = fetch([source], call)
+    [(name, outcome)] = fetch(call)
     assert name == source
     return outcome
 
@@ -155,7 +158,7 @@ def test_many_inputs_share_one_hash(tmp_path):
 
 
 def test_one_s_own_text_needs_a_path(tmp_path):
-    with pytest.raises(DataError, match="--from PATH"):
+    with pytest.raises(ValueError, match="--from PATH"):
         fetch_one("text", None, tmp_path)
 
 
@@ -186,24 +189,51 @@ def test_a_missing_path_is_named(source, tmp_path):
 
 @pytest.mark.parametrize("source", ["docstrings", "vocab"])
 def test_some_sources_take_no_path(source, tmp_path):
-    with pytest.raises(DataError, match="leave --from"):
+    with pytest.raises(ValueError, match="leave --from"):
         fetch_one(source, tmp_path, tmp_path)
 
 
-def test_a_source_that_fails_does_not_stop_the_others(corpus, tmp_path):
-    call = Fetch(
-        data=tmp_path / "data",
-        config=FetchConfig(),
-        workers=1,
-        source_path=corpus,
-        offline=True,
-        warn=pytest.fail,
-    )
-    fetched = fetch(["gutenberg", "wikipedia", "text"], call)
-    assert next(fetched)[0] == "gutenberg"
-    assert next(fetched)[0] == "text"
-    with pytest.raises(DataError, match=r"no \.xml"):
-        next(fetched)
+def test_a_name_that_is_no_unicode_becomes_one(tmp_path):
+    """Names on Linux are bytes; those of macOS have their accents apart."""
+    folder = tmp_path / "names"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.txt")).write_text("One.")
+    (folder / "cafe\u0301.txt").write_text("Two.")
+    fetch_text(folder, tmp_path / "data")
+    table = pq.read_table(tmp_path / "data" / "text" / "text" / "part-00000.parquet")
+    assert sorted(table["title"].to_pylist()) == ["caf\u00e9", "caf\ufffd"]
+    assert sorted(table["id"].to_pylist()) == ["caf\u00e9.txt", "caf\ufffd.txt"]
+
+
+def test_what_fetch_wrote_is_not_a_person_s_text(corpus, tmp_path):
+    """As `fetch text --from .` in the folder that holds `data`."""
+    first = fetch_text(corpus, corpus / "data")
+    again = fetch_one("text", corpus, corpus / "data")
+    assert again.was_finished
+    assert sorted(first.inputs) == ["a.txt", "b.jsonl"]
+    assert fetch_text(corpus / "data" / "text", tmp_path / "elsewhere").counts["documents"] == 2
+
+
+def test_own_files_are_not_taken_for_the_source(tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "Me___Mine.txt").write_text("A book of my own.")
+    fetch_one("gutenberg", tmp_path / "books", tmp_path / "data")
+    with pytest.raises(DataError, match=r"was made from your own files \(Me___Mine\.txt\)"):
+        fetch_one("gutenberg", None, tmp_path / "data")
+
+
+def test_a_failure_before_the_first_part_leaves_no_folder(corpus, tmp_path):
+    with pytest.raises(DataError):
+        fetch_one("gutenberg", None, tmp_path / "data")
+    fetch_text(corpus, tmp_path / "data")
+    assert [source.name for source in text_sources(tmp_path / "data" / "text")] == ["text"]
+
+
+def test_two_at_once_in_one_folder_are_refused(corpus, tmp_path):
+    out = tmp_path / "data" / "text" / "text"
+    with sole_writer(out), pytest.raises(DataError, match="another command is writing"):
+        fetch_text(corpus, tmp_path / "data")
+    fetch_text(corpus, tmp_path / "data")
 
 
 def test_a_copy_of_an_earlier_document_is_left_out_and_counted(tmp_path):

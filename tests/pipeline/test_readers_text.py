@@ -16,10 +16,6 @@ from pipeline.readers import records, text
 from shards.errors import DataError
 from tests.pipeline.text_files import PACK, read, zst
 
-LINES = st.lists(st.sampled_from(["", " ", "One.", "Two words.", "Three short words."])).map(
-    "\n".join
-)
-
 
 def test_a_folder_is_read_whole_in_order(tmp_path):
     (tmp_path / "sub").mkdir()
@@ -41,55 +37,6 @@ def test_a_folder_is_read_whole_in_order(tmp_path):
         Document("sub/b.jsonl#3", "", "Two."),
     ]
     assert counts == {"dropped: empty texts": 1, "cleaned: not UTF-8": 1}
-
-
-def test_a_long_txt_becomes_several_documents(tmp_path, monkeypatch):
-    monkeypatch.setattr(text, "DOCUMENT_BYTES", 10)
-    (tmp_path / "long.txt").write_text("One two.\n\nThree.\n\nFour\nfive.\n\nSix.")
-    documents, _ = read(tmp_path / "long.txt")
-    assert [document.id for document in documents] == ["long.txt", "long.txt#2", "long.txt#3"]
-    assert [document.text for document in documents] == [
-        "One two.",
-        "Three.\n\nFour five.",
-        "Six.",
-    ]
-
-
-def test_a_huge_txt_is_cut_into_pieces_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(text, "DOCUMENT_BYTES", 10)
-    monkeypatch.setattr(text, "PIECE_BYTES", 16)
-    monkeypatch.setattr(text, "LARGEST_PART", 1)
-    (tmp_path / "long.txt").write_text("One two.\n\nThree.\n\nFour\nfive.\n\nSix.")
-    documents, _ = read(tmp_path / "long.txt")
-    assert [(document.id, document.text) for document in documents] == [
-        ("long.txt", "One two."),
-        ("long.txt#2", "Three."),
-        ("long.txt#2.1", "Four five."),
-        ("long.txt#2.2", "Six."),
-    ]
-
-
-@given(LINES, st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
-def test_how_a_txt_is_read_changes_no_document(
-    tmp_path_factory, content, piece_bytes, part_bytes, document_bytes
-):
-    folder = tmp_path_factory.mktemp("txt")
-    path = folder / "x.txt"
-    path.write_text(content)
-    packed = folder / "packed" / "x.txt.gz"
-    packed.parent.mkdir()
-    packed.write_bytes(gzip.compress(content.encode()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "PIECE_BYTES", piece_bytes)
-        patch.setattr(text, "DOCUMENT_BYTES", document_bytes)
-        whole = read(path)
-        assert " ".join(" ".join(one.text for one in whole[0]).split()) == " ".join(content.split())
-        assert len({one.id for one in whole[0]}) == len(whole[0])
-        patch.setattr(text, "LARGEST_PART", part_bytes)
-        assert read(path) == whole
-        assert [(one.title, one.text) for one in read(packed)[0]] == [
-            (one.title, one.text) for one in whole[0]
-        ]
 
 
 @given(
@@ -135,6 +82,16 @@ def test_how_a_parquet_is_read_changes_no_document(tmp_path_factory, texts, grou
         patch.setattr(text, "LARGEST_PART", largest)
         patch.setattr(records, "BATCH_BYTES", 40)
         assert read(path) == whole
+
+
+def test_a_dictionary_is_decoded_a_few_rows_at_a_time(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"text": ["word " * 200_000] * 100}), path)
+    with records.open_parquet(path) as file:
+        assert records.batch_rows(file, range(1)) == 16
+    pq.write_table(pa.table({"text": ["word " * 10] * 600}), path)
+    with records.open_parquet(path) as file:
+        assert records.batch_rows(file, range(1)) == 1024
 
 
 def test_small_files_share_a_part_and_large_ones_do_not(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import FetchConfig
-from pipeline.readers import text
+from pipeline.readers import records, text, txt
 from shards.errors import DataError
 from tests.pipeline.text_files import PACK, read
 
@@ -29,17 +29,42 @@ def test_a_bad_json_line_is_named(tmp_path, content, problem):
 
 @pytest.mark.parametrize("suffix", ["", *PACK])
 @pytest.mark.parametrize("largest", [1, 1 << 20])
-def test_an_endless_line_is_stopped(tmp_path, monkeypatch, suffix, largest):
+@pytest.mark.parametrize("sent", [10, 1000])
+def test_a_line_too_large_is_named(tmp_path, monkeypatch, suffix, largest, sent):
     monkeypatch.setattr(text, "LARGEST_PART", largest)
-    monkeypatch.setattr(text, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(text, "SENT_BYTES", 1000)
-    content = b'{"text": "a"}\n{"text": "' + b"a" * 9000 + b'"}'
-    for kind in ("jsonl", "txt"):
-        path = tmp_path / f"x.{kind}{suffix}"
-        path.write_bytes(PACK[suffix](content) if suffix else content)
-        with pytest.raises(DataError, match=rf"x\.{kind}.* holds more than 5,000 bytes"):
-            read(path, FetchConfig(max_member_size=5000))
-        assert read(path)[0]
+    monkeypatch.setattr(text, "SENT_BYTES", sent)
+    content = b'{"text": "a"}\n' * 7 + b'{"text": "' + b"a" * 9000 + b'"}\n'
+    path = tmp_path / f"x.jsonl{suffix}"
+    path.write_bytes(PACK[suffix](content) if suffix else content)
+    assert len(read(path, FetchConfig(max_member_size=5000))[0]) == 8
+    monkeypatch.setattr(records, "LARGEST_TEXT", 5000)
+    with pytest.raises(DataError, match=r"x\.jsonl.*, line 8 holds more than 5,000 bytes: divide"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", ["a" * 9000, "é" * 3000])
+@pytest.mark.parametrize("column", ["text", "title"])
+def test_a_row_too_large_is_named(tmp_path, monkeypatch, content, column):
+    path = tmp_path / "x.parquet"
+    fields = {"id": ["1", "2", "3"], "text": ["a"] * 3, "title": ["b"] * 3}
+    fields[column][1] = content
+    pq.write_table(pa.table(fields), path)
+    assert len(read(path)[0]) == 3
+    monkeypatch.setattr(records, "LARGEST_TEXT", 5000)
+    with pytest.raises(DataError, match=r"x\.parquet, row 2 holds more than 5,000 bytes: divide"):
+        read(path)
+
+
+@pytest.mark.parametrize("column", ["id", "title"])
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("us"), pa.timestamp("ms"), pa.date64(), pa.duration("s"), pa.time64("ns")]
+)
+def test_times_that_do_not_fit_are_named(tmp_path, column, kind):
+    path = tmp_path / "x.parquet"
+    times = pa.array([1 << 62], pa.int64()).view(kind)
+    pq.write_table(pa.table({"text": ["a"], column: times}), path)
+    with pytest.raises(DataError, match=rf'x\.parquet has a column "{column}" with a value'):
+        read(path)
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -83,7 +108,7 @@ def test_a_large_wide_txt_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "x.txt"
     path.write_text("Some words.\n" * 10, encoding="utf-16")
     assert read(path)[0][0].text.startswith("Some words.")
-    monkeypatch.setattr(text, "PIECE_BYTES", 100)
+    monkeypatch.setattr(txt, "PIECE_BYTES", 100)
     with pytest.raises(DataError, match=r"x\.txt is UTF-16 or UTF-32 and larger than 100 bytes"):
         read(path)
 

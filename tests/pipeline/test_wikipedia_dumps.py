@@ -123,10 +123,28 @@ def test_what_latest_means_is_asked_once(tmp_path):
     """So that a download that takes nights stays with one dump."""
     server = Server({"xwiki/latest/xwiki-latest-sha1sums.txt": SUMS.encode()})
     first = dump_files("x", "latest", tmp_path, server)
+    (tmp_path / f"{first[0].name}.json").write_text("{}")  # what a download leaves beside its file
     newer = SUMS.replace("20240801", "20240901").encode()
     again = Server({"xwiki/latest/xwiki-latest-sha1sums.txt": newer})
     assert dump_files("x", "latest", tmp_path, again) == first
     assert again.asked == []
+
+
+def test_what_latest_means_is_asked_again_while_nothing_is_loaded(tmp_path):
+    dump_files(
+        "x", "latest", tmp_path, Server({"xwiki/latest/xwiki-latest-sha1sums.txt": SUMS.encode()})
+    )
+    newer = SUMS.replace("20240801", "20240901").encode()
+    server = Server({"xwiki/latest/xwiki-latest-sha1sums.txt": newer})
+    [file] = dump_files("x", "latest", tmp_path, server)
+    assert "20240901" in file.name
+
+
+def test_a_list_of_sums_that_is_cut_short_is_an_error(tmp_path):
+    """Whole lines of it would be a dump without its last parts."""
+    server = Server({"xwiki/latest/xwiki-latest-sha1sums.txt": SUMS.encode()[:-1]})
+    with pytest.raises(DataError, match="cut short"):
+        dump_files("x", "latest", tmp_path, server)
 
 
 def test_a_language_nobody_has_is_an_error_with_both_reasons(tmp_path):

@@ -15,6 +15,7 @@ pytest.register_assert_rewrite("tests.pipeline.downloads.loading")
 def _impatient(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(transfer, "PAUSES", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(transfer, "UNREACHED_PAUSES", (0.01, 0.02))
     monkeypatch.setattr(transfer, "RETRIES_IN_PLACE", 0)
 
 

@@ -36,6 +36,7 @@ class Request:
     path: str
     range: str | None
     agent: str
+    login: str | None
 
     @property
     def is_probe(self) -> bool:
@@ -50,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, wanted = unquote(self.path), self.headers["Range"]
-        request = Request(path, wanted, self.headers["User-Agent"])
+        request = Request(path, wanted, self.headers["User-Agent"], self.headers["Authorization"])
         self.server.requests.append(request)
         page = self.server.pages.get(path)
         if page is None:
@@ -113,6 +114,11 @@ class Server(ThreadingHTTPServer):
         self.pages: dict[str, Page] = {}
         self.requests: list[Request] = []
         self.release = threading.Event()
+
+    def vanish(self) -> None:
+        """Refuse every connection from now on."""
+        self.shutdown()
+        self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass  # clients hang up at will

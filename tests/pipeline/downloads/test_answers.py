@@ -85,8 +85,10 @@ def test_a_circle_of_redirects_and_odd_addresses_are_named(server: Server, folde
     here = server.serve("/a", b"")
     server.pages["/a"].answers = [(302, {"Location": here})] * 99
     server.serve("/b", b"", answers=[(302, {"Location": "ftp://example.invalid/b"})])
-    odd = ["ftp://example.invalid/x", "nothing", "http://", here, server.address("/b")]
-    fails(remote(*odd), folder, *odd, "redirects", "ftp")
+    server.serve("/c", b"", answers=[(302, {"Location": "http://[::1"})])
+    odd = ["ftp://example.invalid/x", "nothing", "http://", "http://a..b/x", here]
+    odd += [server.address("/b"), server.address("/c")]
+    fails(remote(*odd), folder, *odd, "redirects", "ftp", "Invalid IPv6 URL", warn=pytest.fail)
 
 
 def test_a_server_that_is_down_is_named(folder: Path):

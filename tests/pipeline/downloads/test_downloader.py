@@ -11,7 +11,15 @@ from pipeline.downloads.downloader import Downloader
 from pipeline.downloads.raw_files import RawFile
 from pipeline.sources import RemoteFile
 from shards.errors import DataError
-from tests.pipeline.downloads.loading import BODY, NAME, assert_right, fails, load, remote
+from tests.pipeline.downloads.loading import (
+    BODY,
+    NAME,
+    assert_right,
+    fails,
+    load,
+    only_waits,
+    remote,
+)
 from tests.pipeline.downloads.servers import Server
 
 
@@ -96,6 +104,46 @@ def test_a_job_between_two_addresses_is_cancelled_too(server: Server, folder: Pa
     for future in futures:
         with pytest.raises(CancelledError):
             future.result(timeout=5)
+
+
+def test_an_abandoned_folder_ends_and_holds_up_no_other(server: Server, folder: Path):
+    gate = threading.Event()
+    addresses = {
+        "running": (server.serve("/running", BODY, gate=gate),),
+        "waiting": (server.serve("/waiting", BODY),),
+        "between": (server.address("/gone", "localhost"), server.serve("/between", BODY)),
+    }
+    with Downloader(warn=only_waits) as downloader:
+        futures = [downloader.submit(remote(*addresses[n], name=n), folder) for n in addresses]
+        other = downloader.submit(remote(server.serve("/a", BODY)), folder / "other")
+        while not {"/running", "/gone"} <= {one.path for one in server.requests}:
+            time.sleep(0.01)
+        downloader.abandon(folder)
+        for future in futures:
+            with pytest.raises(CancelledError):
+                future.result(timeout=5)
+        assert_right_soon(other, folder / "other")
+        again = downloader.submit(remote(*addresses["waiting"], name="waiting"), folder)
+        assert again.result(timeout=5).path.read_bytes() == BODY
+    assert not (folder / "running").exists()
+    assert {"/between"}.isdisjoint(one.path for one in server.requests)
+
+
+def assert_right_soon(future: Future[RawFile], folder: Path) -> None:
+    assert future.result(timeout=5).path.read_bytes() == BODY
+    assert future.result().path.parent == folder
+
+
+def test_a_job_that_cannot_be_begun_fails_alone(server: Server, folder: Path):
+    odd = [remote("http://[::1/x", name=f"odd{n}") for n in range(5)]
+    between = remote(server.address("/gone"), "http://[::1/x", name="between")
+    with Downloader(warn=pytest.fail) as downloader:
+        futures = [downloader.submit(file, folder) for file in (*odd, between)]
+        right = downloader.submit(remote(server.serve("/a", BODY)), folder)
+        for future in futures:
+            with pytest.raises(ValueError, match="Invalid IPv6 URL"):
+                future.result(timeout=5)
+        assert_right_soon(right, folder)
 
 
 def test_offline_touches_no_network(server: Server, folder: Path):

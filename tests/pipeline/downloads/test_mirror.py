@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import socket
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -9,13 +10,25 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.downloads import transfer
+from pipeline.downloads.downloader import STAGING
 from pipeline.downloads.mirror import mirrored, open_mirror, parse_sums
 from shards.errors import DataError
-from tests.pipeline.downloads.loading import BODY, NAME, OTHER, assert_right, fails, load, remote
-from tests.pipeline.downloads.servers import Server
+from tests.pipeline.downloads.loading import (
+    BODY,
+    CUT,
+    NAME,
+    OTHER,
+    assert_right,
+    fails,
+    load,
+    remote,
+)
+from tests.pipeline.downloads.servers import Server, running
 
 MIRRORED = "https://example.invalid/a%20b/corpus.bin?download=1"
 IN_MIRROR = "example.invalid/a b/"
+UNREACHED_PAUSES = transfer.UNREACHED_PAUSES  # the tests below have shorter ones
 
 
 @pytest.fixture(params=["folder", "file", "server"])
@@ -112,10 +125,112 @@ def test_a_local_mirror_is_fine_offline(tmp_path: Path, folder: Path):
     assert raw.address == str(path)
 
 
-@pytest.mark.parametrize("base_url", ["ftp://host/tree", "no/such/folder", "file:///no/such"])
-def test_a_mirror_that_cannot_be_is_refused(base_url: str):
+@pytest.mark.parametrize("base_url", ["no/such/folder", "file:///no/such"])
+def test_a_mirror_that_does_not_exist_is_refused(base_url: str):
     with pytest.raises(DataError, match="--base-url"):
         open_mirror(base_url)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "problem"),
+    [
+        ("", "is empty"),
+        (" \t", "is empty"),
+        ("ftp://me:secret@host/tree", "kind 'ftp'"),
+        (" http://host", "kind ' http'"),
+        ("http://me:secret@[::1", "cannot be parsed"),
+        ("http://", "no host"),
+        ("https://me:secret@/tree", "no host"),
+        ("http://:80/tree", "no host"),
+        ("http://me:sec/ret@host/tree", "a port"),
+        ("http://host:65536", "a port"),
+    ],
+)
+def test_a_mirror_that_is_no_address_is_a_bad_option(base_url: str, problem: str):
+    with pytest.raises(ValueError, match=f"^--base-url .*{problem}.*name a folder") as caught:
+        open_mirror(base_url)
+    assert "sec" not in str(caught.value)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+@example("file://[")
+@example("http://h:\u0664")
+def test_any_text_is_a_mirror_or_an_error_that_names_the_option(text: str):
+    try:
+        mirror, problem = open_mirror(text), ""
+    except (ValueError, DataError) as error:
+        mirror, problem = "", str(error)
+    assert "--base-url" in problem or isinstance(mirror, str) or mirror.is_dir()
+
+
+def test_a_mirror_without_an_address_is_named_at_once(folder: Path):
+    fails(
+        remote(MIRRORED), folder, "http://a..b/", "label", warn=pytest.fail, base_url="http://a..b"
+    )
+
+
+def test_the_pauses_before_an_unreached_mirror_are_short():
+    assert len(UNREACHED_PAUSES) <= 2
+    assert sum(UNREACHED_PAUSES) <= 3
+
+
+def test_a_mirror_that_takes_no_connection_fails_fast(folder: Path, monkeypatch):
+    monkeypatch.setattr(transfer, "PAUSES", (30.0,) * 3)
+    with running() as gone:
+        base_url = gone.address("/m")
+    said: list[str] = []
+    fails(remote(MIRRORED), folder, "refused", warn=said.append, base_url=base_url)
+    assert len(said) == 2
+
+    def unknown(*address: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    (folder / STAGING).mkdir(parents=True)
+    (folder / STAGING / f"{NAME}12345678.part").write_bytes(BODY[:1000])
+    fails(remote(MIRRORED), folder, "not known", warn=said.append, base_url=base_url)
+    assert len(said) == 4
+
+
+def test_a_mirror_that_falls_silent_midway_is_waited_for(server: Server, folder: Path, monkeypatch):
+    def vanish(start: int) -> int:
+        server.vanish()
+        return CUT
+
+    monkeypatch.setattr(transfer, "UNREACHED_PAUSES", ())
+    server.serve(f"/m/{IN_MIRROR}{NAME}", BODY, sends=vanish)
+    said: list[str] = []
+    base_url = server.address("/m")
+    fails(remote(MIRRORED), folder, "refused", warn=said.append, base_url=base_url)
+    assert len(said) == len(transfer.PAUSES)
+    assert transfer.loaded_bytes(folder / STAGING / NAME) == 1 << 20
+
+
+def test_a_login_is_used_and_nowhere_written(server: Server, folder: Path):
+    base_url = server.address("/m", "me:secret@127.0.0.1")
+    address = server.serve(f"/m/{IN_MIRROR}{NAME}", BODY, sends=lambda start: CUT)
+    said: list[str] = []
+    server.pages[f"/m/{IN_MIRROR}{NAME}"].ranges = False
+    errors = [fails(remote(MIRRORED, body=None), folder, warn=said.append, base_url=base_url)]
+    assert (folder / STAGING / f"{NAME}.origin.json").is_file()
+    assert_no_secret(folder, errors, said)
+    server.pages[f"/m/{IN_MIRROR}{NAME}"].sends = None
+    raw = load(remote(MIRRORED), folder, base_url=base_url)
+    assert raw.address == address.replace(" ", "%20")
+    assert {one.login for one in server.requests} == {"Basic bWU6c2VjcmV0"}
+    raw.path.unlink()
+    server.serve(f"/m/{IN_MIRROR}SHA256SUMS", b"?")
+    errors.append(fails(remote(MIRRORED), folder, "line 1 of http://127", base_url=base_url))
+    for odd in ("http://me:secret@a b", "http://me:secret@a..b"):
+        errors.append(fails(remote(MIRRORED), folder, "://a", base_url=odd))
+    assert_no_secret(folder, errors, said)
+
+
+def assert_no_secret(folder: Path, errors: list[DataError], said: list[str]) -> None:
+    written = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert written
+    assert not [text for text in written if b"secret" in text]
+    assert "secret" not in "".join([*map(str, errors), *said])
 
 
 SEGMENT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

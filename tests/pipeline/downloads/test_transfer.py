@@ -139,6 +139,12 @@ def test_a_part_that_google_drive_does_not_continue_is_given_up(folder, monkeypa
     assert_right(load(remote("https://drive.google.com/uc?id=0B2Mz"), folder), folder)
 
 
+def test_where_no_terminal_shows_a_wait_it_is_told(server: Server, folder: Path):
+    said: list[str] = []
+    load(remote(server.serve("/a", BODY, answers=[(503, {})] * 2)), folder, said.append)
+    assert said == ["corpus.bin: HTTP 503 Service Unavailable; next attempt in 0 s"] * 2
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -148,7 +154,7 @@ def test_a_terminal_shows_how_far_it_is(server, folder, monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(transfer, "PAUSES", (0.2,))
-    load(remote(server.serve("/a", BODY, answers=[(503, {})])), folder)
+    load(remote(server.serve("/a", BODY, answers=[(503, {})])), folder, pytest.fail)
     shown = screen.getvalue()
     assert "corpus.bin: HTTP 503 Service Unavailable; next attempt in 0 s" in shown
     assert re.search(r"corpus.bin: +\d+%.*/2\.30M \[", shown)
