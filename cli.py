@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from pipeline.config import FetchConfig, PackConfig, TokenizeConfig
-from pipeline.flags import Command, build, configured_by
+from pipeline.flags import Command, Size, build, configured_by
 from pipeline.sources import SOURCES
 from train.config import Device, PretrainConfig, pretrain_config
 from train.glue_config import GlueConfig
@@ -160,11 +160,25 @@ def tokenize(text: Path, out: Path, **options: Any) -> None:  # noqa: ANN401
 @folder("--out", "data/shards", "folder to write")
 @configured_by(PackConfig)
 @workers_option
-def pack(text: Path, tokenizer: Path, out: Path, workers: int, **options: Any) -> None:  # noqa: ANN401
+@click.option(
+    "--memory",
+    type=Size(),
+    default="1GB",
+    show_default=True,
+    help="most that a process takes; the result does not depend on it",
+)
+def pack(
+    text: Path,
+    tokenizer: Path,
+    out: Path,
+    workers: int,
+    memory: int,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Pack documents into sentence-order pairs with n-gram masks, as Arrow shards."""
     from pipeline.pack import pack as pack_text
 
-    show(pack_text(text, tokenizer, out, build(PackConfig, options), workers))
+    show(pack_text(text, tokenizer, out, build(PackConfig, options), workers, memory))
     next_command("pretrain", "--shards", out)
 
 

@@ -72,6 +72,7 @@ def describe_shards(manifest: Manifest) -> str:
             *_align(lines),
             f"{row_bytes / 1e6:.1f} MB of shards: {row_bytes / slots:.2f} bytes a slot, "
             f"{row_bytes / real:.2f} a real token",
+            *(f"words: {path}" for path in manifest.counts.get("encoder", ())),
         ]
     )
 

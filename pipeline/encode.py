@@ -6,16 +6,23 @@ The unit is the paragraph: ids equal `Tokenizer.encode` of it. "[MASK]" typed in
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipeline.sentences import joins_next, paragraphs_of, sentence_starts
+from pipeline.words.columnar import Columnar
+from pipeline.words.rules import Unsupported, learn_rules
 from shards.errors import DataError
 
-BATCH_PARAGRAPHS = 2048
-"""Paragraphs handed to `tokenizers` at a time: its encodings take 50 times the text's memory."""
+MEMORY = 10**9
+"""Bytes that a process takes at most where nobody chooses; half of it is for tables of words."""
+BATCH_UNITS = 2048
+"""Units handed to `tokenizers` at a time: its encodings take 50 times the text's memory."""
+CHECKED_UNITS = 1000
+"""Units that are encoded both ways, before the columnar way is believed."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,68 @@ class EncodedDocuments:
     is_word_start: NDArray[np.bool_]
     sentences: NDArray[np.int64]
     documents: NDArray[np.int64]
+
+
+class EncodedUnits(NamedTuple):
+    """Tokens of U units of text.
+
+    Attributes:
+        input_ids: (tokens,) uint32.
+        is_word_start: (tokens,) bool.
+        units: (U + 1,) int64, token at which each unit begins; last = tokens.
+        cuts: (cuts,) int64, for each character asked for the first token that begins at or after;
+            none may follow white space, which some tokenizers count to the word after it.
+    """
+
+    input_ids: NDArray[np.uint32]
+    is_word_start: NDArray[np.bool_]
+    units: NDArray[np.int64]
+    cuts: NDArray[np.int64]
+
+
+Cuts = Sequence[Sequence[int]]
+"""For each unit some of its characters, by position, in order."""
+
+
+class Encoder:
+    """A tokenizer that is asked about each distinct word once, where its rules allow that.
+
+    Attributes:
+        tokenizer: As `load_tokenizer` returns it; its ids are the truth.
+        path: "columnar", or "library" and why.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, memory: int = MEMORY) -> None:
+        self.tokenizer = tokenizer
+        self.path = "columnar"
+        self._columnar: Columnar | None = None
+        self._unchecked = CHECKED_UNITS
+        try:
+            self._columnar = Columnar(tokenizer, learn_rules(tokenizer), memory // 2)
+        except Unsupported as why:
+            self.path = f"library ({why})"
+
+    def encode(self, units: Sequence[str], cuts: Cuts) -> EncodedUnits:
+        """Return the tokens of each unit by itself, equal to those of `Tokenizer.encode`."""
+        if self._columnar is None:
+            return encode_by_library(self.tokenizer, units, cuts)
+        encoded = EncodedUnits(*self._columnar.encode(units, cuts))
+        if self._unchecked > 0:
+            self._check(units[: self._unchecked], encoded)
+        return encoded if self._columnar else encode_by_library(self.tokenizer, units, cuts)
+
+    def _check(self, units: Sequence[str], encoded: EncodedUnits) -> None:
+        """Compare some units with the library's; where they differ, it is used from now on."""
+        self._unchecked -= len(units)
+        expected = encode_by_library(self.tokenizer, units, [()] * len(units))
+        tokens = encoded.units[len(units)]
+        if not (
+            np.array_equal(encoded.units[: len(units) + 1], expected.units)
+            and np.array_equal(encoded.input_ids[:tokens], expected.input_ids)
+            and np.array_equal(encoded.is_word_start[:tokens], expected.is_word_start)
+        ):
+            self._columnar = None
+            self.path = "library (the first units showed a difference)"
 
 
 def load_tokenizer(path: Path, remedy: str = "run `python cli.py tokenize` first") -> Tokenizer:
@@ -54,49 +123,50 @@ def load_tokenizer(path: Path, remedy: str = "run `python cli.py tokenize` first
     return tokenizer
 
 
-def encode_documents(tokenizer: Tokenizer, texts: Sequence[str]) -> EncodedDocuments:
+def encode_documents(encoder: Encoder, texts: Sequence[str]) -> EncodedDocuments:
     """Tokenize documents and find their words and sentences."""
     documents = [paragraphs_of(text) for text in texts]
     paragraphs = [paragraph for document in documents for paragraph in document]
-    ids, word_starts, sentences = _encode_paragraphs(tokenizer, paragraphs)
-    paragraph_starts = _starts([len(paragraph) for paragraph in ids])
-    document_starts = paragraph_starts[_starts([len(document) for document in documents])]
+    cuts = [sentence_starts(paragraph) for paragraph in paragraphs]
+    encoded = encoder.encode(paragraphs, cuts)
+    document_starts = encoded.units[_starts([len(document) for document in documents])]
 
-    starts = np.concatenate(
-        [cuts + start for cuts, start in zip(sentences, paragraph_starts, strict=False)]
-        or [np.empty(0, np.int64)]
-    )
     is_heading = np.array([join for document in documents for join in joins_next(document)], bool)
-    is_heading &= np.diff(paragraph_starts) > 0
-    headed = paragraph_starts[1:][is_heading]
-    starts = np.setdiff1d(starts, np.setdiff1d(headed, document_starts))
-    starts = starts[starts < paragraph_starts[-1]]  # an empty paragraph at the very end
+    is_heading &= np.diff(encoded.units) > 0
+    headed = encoded.units[1:][is_heading]
+    starts = np.setdiff1d(encoded.cuts, np.setdiff1d(headed, document_starts))
+    starts = starts[starts < encoded.units[-1]]  # an empty paragraph at the very end
     return EncodedDocuments(
-        input_ids=np.concatenate([*ids, np.empty(0, np.uint32)]),
-        is_word_start=np.concatenate([*word_starts, np.empty(0, np.bool_)]),
-        sentences=np.append(starts, paragraph_starts[-1]),
+        input_ids=encoded.input_ids,
+        is_word_start=encoded.is_word_start,
+        sentences=np.append(starts, encoded.units[-1]),
         documents=np.searchsorted(starts, document_starts),
     )
 
 
-def _encode_paragraphs(
-    tokenizer: Tokenizer, paragraphs: list[str]
-) -> tuple[list[NDArray[np.uint32]], list[NDArray[np.bool_]], list[NDArray[np.int64]]]:
-    """Return for each paragraph its ids, its word starts, and the tokens that begin a sentence."""
-    ids, word_starts, sentences = [], [], []
-    for first in range(0, len(paragraphs), BATCH_PARAGRAPHS):
-        batch = paragraphs[first : first + BATCH_PARAGRAPHS]
-        for paragraph, encoding in zip(
-            batch, tokenizer.encode_batch(batch, add_special_tokens=False), strict=True
-        ):
+def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) -> EncodedUnits:
+    """Return the same as `Encoder.encode`, every unit tokenized by `tokenizers`."""
+    ids, word_starts, found = [], [], []
+    tokens = 0
+    lengths = []
+    for first in range(0, len(units), BATCH_UNITS):
+        batch = list(units[first : first + BATCH_UNITS])
+        encodings = tokenizer.encode_batch(batch, add_special_tokens=False)
+        for encoding, of_unit in zip(encodings, cuts[first : first + BATCH_UNITS], strict=True):
             ids.append(np.array(encoding.ids, np.uint32))
             words = np.array([-1, *encoding.word_ids], np.int64)
             word_starts.append(words[1:] != words[:-1])
-            cuts = sentence_starts(paragraph)
-            offsets = [start for start, _ in encoding.offsets] if len(cuts) > 1 else [0]
+            offsets = [start for start, _ in encoding.offsets] if len(of_unit) > 1 else [0]
             # A token that a cut goes through stays with the sentence in which it begins.
-            sentences.append(np.searchsorted(offsets, cuts).astype(np.int64))
-    return ids, word_starts, sentences
+            found.append(np.searchsorted(offsets, of_unit).astype(np.int64) + tokens)
+            lengths.append(len(encoding.ids))
+            tokens += lengths[-1]
+    return EncodedUnits(
+        np.concatenate([*ids, np.empty(0, np.uint32)]),
+        np.concatenate([*word_starts, np.empty(0, np.bool_)]),
+        _starts(lengths),
+        np.concatenate([*found, np.empty(0, np.int64)]),
+    )
 
 
 def _starts(lengths: list[int]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from pipeline.config import SPECIAL_TOKENS, PackConfig
 from pipeline.documents import RowGroup
-from pipeline.encode import load_tokenizer
+from pipeline.encode import MEMORY, load_tokenizer
 from pipeline.masks import MASK_PROBABILITY
 from pipeline.shard_task import ShardTask, make_shard
 from pipeline.stage import Outcome, finish, finished, run_parts, sole_writer
@@ -28,7 +28,14 @@ SMALL_CORPUS_SHARDS = 16
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
-def pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: int) -> Outcome:
+def pack(
+    text: Path,
+    tokenizer: Path,
+    out: Path,
+    config: PackConfig,
+    workers: int,
+    memory: int = MEMORY,
+) -> Outcome:
     """Make a folder of shards.
 
     Args:
@@ -37,15 +44,18 @@ def pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: in
         out: Folder to write.
         config: How documents become rows.
         workers: Processes.
+        memory: Bytes that each of them may take; the result does not depend on it.
 
     Raises:
         DataError: Something is missing or broken, or `out` holds the result of another choice.
     """
     with sole_writer(out):
-        return _pack(text, tokenizer, out, config, workers)
+        return _pack(text, tokenizer, out, config, workers, memory)
 
 
-def _pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: int) -> Outcome:
+def _pack(
+    text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: int, memory: int
+) -> Outcome:
     sources = text_sources(text)
     header = _header(tokenizer, config)
     inputs = {source.name: source.manifest.fingerprint() for source in sources}
@@ -59,7 +69,7 @@ def _pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: i
     )
     if manifest := finished(out, plan.stage, plan.config, plan.inputs):
         return Outcome(manifest, was_finished=True)
-    tasks = list(_tasks(sources, tokenizer / "tokenizer.json", out, header, config))
+    tasks = list(_tasks(sources, tokenizer / "tokenizer.json", out, header, config, memory))
     done = run_parts(out, plan, tasks, make_shard, workers)
     progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
     parts = [part for _, part in progress]
@@ -72,6 +82,7 @@ def _pack(text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: i
     counts = {
         "header": asdict(header),
         "sources": [{"name": s.name, "documents": s.documents} for s in sources],
+        "encoder": sorted({part.counts["encoder"] for part in parts}),
         "balance": balance_by_source([part.counts for part in parts]),
     }
     manifest = replace(plan, files=files, counts=counts)
@@ -103,7 +114,12 @@ def _header(folder: Path, config: PackConfig) -> ShardHeader:
 
 
 def _tasks(
-    sources: list[TextSource], tokenizer: Path, out: Path, header: ShardHeader, config: PackConfig
+    sources: list[TextSource],
+    tokenizer: Path,
+    out: Path,
+    header: ShardHeader,
+    config: PackConfig,
+    memory: int,
 ) -> Iterator[ShardTask]:
     """Divide the sources into shards; a function of the text alone, not of the workers."""
     total = sum(source.text_bytes for source in sources)
@@ -122,6 +138,7 @@ def _tasks(
                 tokenizer=tokenizer,
                 header=header,
                 config=config,
+                memory=memory,
             )
             number += 1
             first_in_source += documents

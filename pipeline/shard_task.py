@@ -7,18 +7,18 @@ be made in any order, in any process, and made again.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from pipeline.chunks import NO_CUT, PAIR_SPECIALS, SINGLE_SPECIALS, Chunks, make_chunks
 from pipeline.config import PackConfig
 from pipeline.documents import RowGroup, read_texts
 from pipeline.draws import document_keys
-from pipeline.encode import EncodedDocuments, encode_documents, load_tokenizer
+from pipeline.encode import EncodedDocuments, Encoder, encode_documents, load_tokenizer
 from pipeline.rows import NgramCounts, make_rows
 from pipeline.stage import Part
 from shards.format import NO_LABEL, Rows, ShardHeader, concatenate
@@ -40,6 +40,7 @@ class ShardTask:
         tokenizer: Path of the tokenizer.json.
         header: The header of all shards.
         config: The configuration.
+        memory: Bytes that the process may take; the result does not depend on it.
     """
 
     number: int
@@ -51,6 +52,7 @@ class ShardTask:
     tokenizer: Path
     header: ShardHeader
     config: PackConfig
+    memory: int
 
     @property
     def name(self) -> str:
@@ -60,12 +62,12 @@ class ShardTask:
 
 def make_shard(task: ShardTask) -> Part:
     """Write the shard's train and validation files; a split without rows gets none."""
-    tokenizer = load_tokenizer(task.tokenizer)
+    encoder = _encoder(task.tokenizer, task.header.tokenizer, task.memory)
     counts: Counter[str] = Counter()
     splits: dict[str, list[Rows]] = {"train": [], "validation": []}
     for texts, first in _blocks(task):
         is_validation = _held_out(texts, task.config)
-        rows = _make_block(task, tokenizer, texts, first, counts)
+        rows = _make_block(task, encoder, texts, first, counts)
         counts["documents"] += len(texts)
         counts["validation_documents"] += int(is_validation.sum())
         held_out = is_validation[rows.document - np.uint32(task.first_document + first)]
@@ -78,7 +80,19 @@ def make_shard(task: ShardTask) -> Part:
             name = f"{split}/{task.header.max_length}/{task.name}.arrow"
             files[name] = _write_shuffled(task, name, rows)
             counts[f"{split}_rows"] = len(rows)
-    return Part(files, {"source": task.source, **counts})
+    return Part(files, {"source": task.source, "encoder": encoder.path, **counts})
+
+
+@lru_cache(maxsize=1)
+def _encoder(path: Path, content: str, memory: int) -> Encoder:
+    """Return the encoder of this process, which keeps the words that it knows from task to task.
+
+    Args:
+        path: The tokenizer.json.
+        content: Its hash: another tokenizer may come to lie at the same place.
+        memory: Bytes.
+    """
+    return Encoder(load_tokenizer(path), memory)
 
 
 def _blocks(task: ShardTask) -> Iterator[tuple[list[str], int]]:
@@ -91,9 +105,9 @@ def _blocks(task: ShardTask) -> Iterator[tuple[list[str], int]]:
 
 
 def _make_block(
-    task: ShardTask, tokenizer: Tokenizer, texts: list[str], first: int, counts: Counter[str]
+    task: ShardTask, encoder: Encoder, texts: list[str], first: int, counts: Counter[str]
 ) -> Rows:
-    encoded = encode_documents(tokenizer, texts)
+    encoded = encode_documents(encoder, texts)
     keys = document_keys(task.config.seed, task.source, task.first_in_source + first, len(texts))
     chunks = make_chunks(encoded, keys, task.header.max_length)
     rows, ngrams = make_rows(encoded, chunks, keys, task.header, task.first_document + first)

@@ -9,7 +9,7 @@ import pytest
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from pipeline.config import FetchConfig, TokenizeConfig
-from pipeline.encode import EncodedDocuments, encode_documents, load_tokenizer
+from pipeline.encode import EncodedDocuments, Encoder, encode_documents, load_tokenizer
 from pipeline.readers import gutenberg as books
 from pipeline.tokenizer import train_tokenizer
 from shards.format import ShardHeader
@@ -33,9 +33,18 @@ def tokenizers(tokenizer_folder: Path, bpe_folder: Path) -> dict[str, Tokenizer]
 
 
 @pytest.fixture(scope="session")
+def encoders(tokenizers: dict[str, Tokenizer]) -> dict[str, Encoder]:
+    """Encoders that go the columnar way without comparing it first: tests do that."""
+    made = {kind: Encoder(tokenizer) for kind, tokenizer in tokenizers.items()}
+    for encoder in made.values():
+        encoder._unchecked = 0
+    return made
+
+
+@pytest.fixture(scope="session")
 def encoded(tokenizers, prose: Callable[[int, int], list[str]]) -> EncodedDocuments:
     """200 documents of made-up prose, encoded with WordPiece."""
-    return encode_documents(tokenizers["wordpiece"], prose(200, 5))
+    return encode_documents(Encoder(tokenizers["wordpiece"]), prose(200, 5))
 
 
 @pytest.fixture(scope="session")
@@ -99,4 +108,4 @@ def gutenberg(real_data: Path) -> EncodedDocuments:
         texts += [book.text for book in books.read(part, config, Counter())]
         if sum(map(len, texts)) > 5_000_000:
             break
-    return encode_documents(tokenizer, texts)
+    return encode_documents(Encoder(tokenizer), texts)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.documents import read_texts
-from pipeline.encode import encode_documents, load_tokenizer
+from pipeline.encode import Encoder, encode_documents, load_tokenizer
 from pipeline.pack import pack
 from pipeline.texts import text_sources
 from shards.format import NO_LABEL, Rows, concatenate
@@ -76,11 +76,11 @@ def test_every_token_is_kept(shards_folder: Path):
 
 
 def test_documents_are_restored_from_the_shards(packed: Path, sources: Path):
-    tokenizer = load_tokenizer(packed / "tokenizer" / "tokenizer.json")
+    encoder = Encoder(load_tokenizer(packed / "tokenizer" / "tokenizer.json"))
     texts = texts_of(sources)
     restored = restore(concatenate([rows_of(packed, "train"), rows_of(packed, "validation")]))
     for number, text in enumerate(texts):
-        tokens = encode_documents(tokenizer, [text]).input_ids.tolist()
+        tokens = encode_documents(encoder, [text]).input_ids.tolist()
         assert can_tile(tokens, restored.pop(number, []))
     assert restored == {}
 
