@@ -95,6 +95,7 @@ def _blocks(folder: Path, limit: int) -> list[list[str]]:
 
 def _tokenizer(kind: str, blocks: list[list[str]]) -> Tokenizer:
     vocab = Path(os.environ["HEARTH_DATA"]) / "vocab"
+    tokenizer: Tokenizer
     if kind == "wordpiece":
         path = vocab / "bert-base-uncased-vocab.txt"
         tokenizer = BertWordPieceTokenizer(str(path), lowercase=True)._tokenizer
