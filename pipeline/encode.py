@@ -21,8 +21,8 @@ MEMORY = 10**9
 """Bytes that a process takes at most where nobody chooses; half of it is for tables of words."""
 BATCH_UNITS = 2048
 """Units handed to `tokenizers` at a time: its encodings take 50 times the text's memory."""
-CHECKED_UNITS = 1000
-"""Units that are encoded both ways, before the columnar way is believed."""
+CHECKED_TEXT = 300_000
+"""Characters, about 1,000 paragraphs, encoded both ways before the columnar way is believed."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Encoder:
         self.tokenizer = tokenizer
         self.path = "columnar"
         self._columnar: Columnar | None = None
-        self._unchecked = CHECKED_UNITS
+        self._unchecked = CHECKED_TEXT
         try:
             self._columnar = Columnar(tokenizer, learn_rules(tokenizer), memory // 2)
         except Unsupported as why:
@@ -87,12 +87,14 @@ class Encoder:
             return encode_by_library(self.tokenizer, units, cuts)
         encoded = EncodedUnits(*self._columnar.encode(units, cuts))
         if self._unchecked > 0:
-            self._check(units[: self._unchecked], encoded)
+            self._check(units, encoded)
         return encoded if self._columnar else encode_by_library(self.tokenizer, units, cuts)
 
     def _check(self, units: Sequence[str], encoded: EncodedUnits) -> None:
-        """Compare some units with the library's; where they differ, it is used from now on."""
-        self._unchecked -= len(units)
+        """Compare the first units with the library's; where they differ, it is used from now on."""
+        ends = np.cumsum([len(unit) for unit in units])
+        units = units[: int(np.searchsorted(ends, self._unchecked)) + 1]
+        self._unchecked -= sum(map(len, units))
         expected = encode_by_library(self.tokenizer, units, [()] * len(units))
         tokens = encoded.units[len(units)]
         if not (

@@ -14,6 +14,7 @@ from tokenizers import (
     trainers,
 )
 
+from pipeline import encode
 from pipeline.encode import Encoder, encode_by_library
 from pipeline.words import columnar, cuts, known
 
@@ -189,6 +190,21 @@ def test_a_wrong_rule_is_noticed_before_it_does_harm(all_tokenizers):
     expected = encode_by_library(encoder.tokenizer, units, [()] * 2)
     assert found.input_ids.tolist() == expected.input_ids.tolist()
     assert encoder.path == "library (the first units showed a difference)"
+
+
+def test_a_few_hundred_kilobytes_are_compared_and_no_more(all_tokenizers, monkeypatch):
+    compared = []
+
+    def count(tokenizer, units, asked):
+        compared.append(sum(map(len, units)))
+        return encode_by_library(tokenizer, units, asked)
+
+    monkeypatch.setattr(encode, "encode_by_library", count)
+    encoder = Encoder(all_tokenizers["uncased"])
+    for _ in range(6):
+        encoder.encode(["some words " * 10_000, "more"], [(), ()])
+    encoder.encode([], [])
+    assert compared == [110_004, 110_004, 110_000]
 
 
 @pytest.mark.parametrize("kind", ["uncased", "cased", "gpt2"])
