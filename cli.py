@@ -6,6 +6,7 @@ Each command imports its own code when it runs, so that `--help` answers at once
 import os
 import shlex
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -107,32 +108,20 @@ def main() -> None:
 @click.option("--offline", is_flag=True, help="use what is here; never the network")
 @click.option("--drop-raw", is_flag=True, help="remove each download once its parts are written")
 @workers_option
-def fetch(
-    sources: tuple[str, ...],
-    source_path: Path | None,
-    data: Path,
-    base_url: str | None,
-    offline: bool,
-    drop_raw: bool,
-    workers: int,
-    **options: Any,  # noqa: ANN401
-) -> None:
+def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa: ANN401
     """Download each SOURCE and make clean documents of it, as Parquet under data/text/SOURCE."""
     from pipeline.fetch import fetch as fetch_sources
     from pipeline.fetch_call import Fetch
 
-    chosen = {
+    reading = {field.name: options.pop(field.name) for field in fields(FetchConfig)}
+    call = {
         "sources": tuple(dict.fromkeys(sources)),
         "data": data,
-        "config": build(FetchConfig, options),
-        "workers": workers,
-        "source_path": source_path,
-        "base_url": base_url,
-        "offline": offline,
-        "drop_raw": drop_raw,
+        "config": build(FetchConfig, reading),
         "warn": lambda line: click.echo(f"warning: {line}", err=True),
+        **options,
     }
-    for source, outcome in fetch_sources(build(Fetch, chosen)):
+    for source, outcome in fetch_sources(build(Fetch, call)):
         if len(sources) > 1:
             click.echo(f"{source}:")
         show(outcome)
