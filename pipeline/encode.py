@@ -14,7 +14,9 @@ from tokenizers import Tokenizer
 
 from pipeline.sentences import joins_next, paragraphs_of, sentence_starts
 from pipeline.words.columnar import Columnar
+from pipeline.words.library import flags_of
 from pipeline.words.rules import Unsupported, learn_rules
+from pipeline.words.spelling import PUNCTUATION, START
 from shards.errors import DataError
 
 MEMORY = 10**9
@@ -32,12 +34,14 @@ class EncodedDocuments:
     Attributes:
         input_ids: (tokens,) uint32, no special tokens.
         is_word_start: (tokens,) bool, True where a word (the tokenizer's pre-token) begins.
+        is_punctuation: (tokens,) bool, True in a word without letter and number.
         sentences: (sentences + 1,) int64, token at which each sentence begins; last = tokens.
         documents: (D + 1,) int64, sentence at which each document begins; last = sentences.
     """
 
     input_ids: NDArray[np.uint32]
     is_word_start: NDArray[np.bool_]
+    is_punctuation: NDArray[np.bool_]
     sentences: NDArray[np.int64]
     documents: NDArray[np.int64]
 
@@ -47,14 +51,14 @@ class EncodedUnits(NamedTuple):
 
     Attributes:
         input_ids: (tokens,) uint32.
-        is_word_start: (tokens,) bool.
+        flags: (tokens,) uint8, START and PUNCTUATION of `pipeline.words.spelling`.
         units: (U + 1,) int64, token at which each unit begins; last = tokens.
         cuts: (cuts,) int64, for each character asked for the first token that begins at or after;
             none may follow white space, which some tokenizers count to the word after it.
     """
 
     input_ids: NDArray[np.uint32]
-    is_word_start: NDArray[np.bool_]
+    flags: NDArray[np.uint8]
     units: NDArray[np.int64]
     cuts: NDArray[np.int64]
 
@@ -100,7 +104,7 @@ class Encoder:
         if not (
             np.array_equal(encoded.units[: len(units) + 1], expected.units)
             and np.array_equal(encoded.input_ids[:tokens], expected.input_ids)
-            and np.array_equal(encoded.is_word_start[:tokens], expected.is_word_start)
+            and np.array_equal(encoded.flags[:tokens] & START, expected.flags & START)
         ):
             self._columnar = None
             self.path = "library (the first units showed a difference)"
@@ -140,7 +144,8 @@ def encode_documents(encoder: Encoder, texts: Sequence[str]) -> EncodedDocuments
     starts = starts[starts < encoded.units[-1]]  # an empty paragraph at the very end
     return EncodedDocuments(
         input_ids=encoded.input_ids,
-        is_word_start=encoded.is_word_start,
+        is_word_start=(encoded.flags & START) > 0,
+        is_punctuation=(encoded.flags & PUNCTUATION) > 0,
         sentences=np.append(starts, encoded.units[-1]),
         documents=np.searchsorted(starts, document_starts),
     )
@@ -148,16 +153,16 @@ def encode_documents(encoder: Encoder, texts: Sequence[str]) -> EncodedDocuments
 
 def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) -> EncodedUnits:
     """Return the same as `Encoder.encode`, every unit tokenized by `tokenizers`."""
-    ids, word_starts, found = [], [], []
+    ids, flags, found = [], [], []
     tokens = 0
     lengths = []
     for first in range(0, len(units), BATCH_UNITS):
         batch = list(units[first : first + BATCH_UNITS])
         encodings = tokenizer.encode_batch(batch, add_special_tokens=False)
-        for encoding, of_unit in zip(encodings, cuts[first : first + BATCH_UNITS], strict=True):
+        asked = cuts[first : first + BATCH_UNITS]
+        for unit, encoding, of_unit in zip(batch, encodings, asked, strict=True):
             ids.append(np.array(encoding.ids, np.uint32))
-            words = np.array([-1, *encoding.word_ids], np.int64)
-            word_starts.append(words[1:] != words[:-1])
+            flags.append(flags_of(encoding, unit))
             offsets = [start for start, _ in encoding.offsets] if len(of_unit) > 1 else [0]
             # A token that a cut goes through stays with the sentence in which it begins.
             found.append(np.searchsorted(offsets, of_unit).astype(np.int64) + tokens)
@@ -165,7 +170,7 @@ def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) ->
             tokens += lengths[-1]
     return EncodedUnits(
         np.concatenate([*ids, np.empty(0, np.uint32)]),
-        np.concatenate([*word_starts, np.empty(0, np.bool_)]),
+        np.concatenate([*flags, np.empty(0, np.uint8)]),
         _starts(lengths),
         np.concatenate([*found, np.empty(0, np.int64)]),
     )

@@ -1,4 +1,4 @@
-"""The words of a text as a column of numbers, and back from these to tokens; in machine code."""
+"""The words of a text as a column of numbers; in machine code."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled import Index, compiled
-from pipeline.words.cuts import SPACE, UNKNOWN, WORDS, next_word, quick_end
-from pipeline.words.models import Spelling
+from pipeline.words.cuts import SPACE, WORDS, classes_of_ascii, word_at
+from pipeline.words.spelling import Flags
 from pipeline.words.table import (
     FOUR,
     NOTHING,
@@ -23,8 +23,6 @@ from pipeline.words.table import (
     first_slot,
     key_of,
 )
-
-Flags = NDArray[np.bool_]
 
 
 class Words(NamedTuple):
@@ -75,8 +73,7 @@ def find_words(
     """
     unit, at = place
     begins, lengths, low, high, plain, _ = words
-    ascii_classes = classes[:256].copy()
-    ascii_classes[128:] = UNKNOWN
+    ascii_classes = classes_of_ascii(classes)
     count, most = 0, len(begins)
     units = len(bounds) - 1
     while unit < units:
@@ -87,15 +84,11 @@ def find_words(
             if style == WORDS and ascii_classes[raw[at]] == SPACE:
                 at += 1
                 continue
-            begin, is_plain = at, True
-            end = after = quick_end(raw, at, stop, ascii_classes, style)
-            if end < 0:
-                begin, end, after, is_plain = next_word(raw, at, stop, classes, style)
+            begin, end, at, is_plain = word_at(raw, at, stop, classes, ascii_classes, style)
             if begin < end:
                 begins[count], lengths[count], plain[count] = begin, end - begin, is_plain
                 low[count], high[count] = key_of(raw, begin, end)
                 count += 1
-            at = after
         if at < stop:
             return unit, at, count
         unit += 1
@@ -155,59 +148,3 @@ def _find_known(
             end = begin + lengths[index]
             word = find_slot(slots, long_at, long_bytes, raw, begin, end, low, high)
         codes[index] = max(word, np.int64(-1))
-
-
-@compiled
-def gather(
-    codes: NDArray[np.int32],
-    spelling: Spelling,
-    ids: NDArray[np.uint32],
-    is_start: Flags,
-    tokens: NDArray[np.int64],
-    before: Index,
-) -> None:
-    """Copy the tokens of each word in `codes`, and note before which token it begins."""
-    known_ids, known_starts, firsts, counts, _ = spelling
-    at = np.uint64(0)
-    for index in range(len(codes)):
-        word = np.uint64(codes[index])
-        tokens[index] = before + np.int64(at)
-        first, count = np.uint64(firsts[word]), np.uint64(counts[word])
-        for offset in range(count):
-            ids[at] = known_ids[first + offset]
-            is_start[at] = known_starts[first + offset]
-            at += ONE
-
-
-@compiled
-def find_tokens(
-    raw: Bytes,
-    bounds: NDArray[np.int64],
-    cuts: NDArray[np.int64],
-    cut_units: NDArray[np.int64],
-    begins: NDArray[np.int64],
-    firsts: NDArray[np.int64],
-    rules: tuple[Bytes, int],
-    found: NDArray[np.int64],
-) -> None:
-    """Write to `found` the first token that begins at or after each cut.
-
-    Args:
-        raw: All units, joined.
-        bounds: (U + 1,) where units begin.
-        cuts: (C,) bytes.
-        cut_units: (C,) the unit of each.
-        begins: (W,) bytes at which words begin.
-        firsts: (W + 1,) the first token of each word.
-        rules: Classes of characters, and style.
-        found: (C,) gains the tokens, or -1 minus the word that a cut is within.
-    """
-    classes, style = rules
-    for index in range(len(cuts)):
-        cut, unit = cuts[index], cut_units[index]
-        word = np.searchsorted(begins, cut)
-        found[index] = firsts[word]
-        if word > 0 and begins[word - 1] >= bounds[unit]:
-            _, end, _, _ = next_word(raw, begins[word - 1], bounds[unit + 1], classes, style)
-            if cut < end:
-                found[index] = -word

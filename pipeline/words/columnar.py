@@ -1,18 +1,26 @@
 """Encoding units of text by columns: every distinct word is tokenized once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.words.column import Flags, Words, find_tokens, find_words, gather
+from pipeline.words.column import Words, find_words
 from pipeline.words.cuts import next_word
+from pipeline.words.gather import (
+    NEVER,
+    Sought,
+    byte_places,
+    count_tokens,
+    gather,
+    settle,
+    settle_rest,
+)
 from pipeline.words.known import KnownWords, Speller
-from pipeline.words.table import Bytes
+from pipeline.words.table import PADDING, Bytes
 
 WORDS_AT_A_TIME = 1 << 14
 """Words that are found before they are looked up: few enough to stay in a processor's cache."""
@@ -41,33 +49,29 @@ class Columnar:
         self.known = KnownWords(tokenizer, rules.spell, memory)
         kinds = (np.int64, np.int32, np.uint64, np.uint64, np.bool_, np.int32)
         self._words = Words._make(np.empty(WORDS_AT_A_TIME, kind) for kind in kinds)
+        self._firsts = np.empty(WORDS_AT_A_TIME + 1, np.int64)
 
     def encode(
         self, units: Sequence[str], cuts: Sequence[Sequence[int]]
-    ) -> tuple[NDArray[np.uint32], Flags, NDArray[np.int64], NDArray[np.int64]]:
-        """Return ids, word starts, where units begin, and the tokens at or after the cuts."""
-        pieces = [unit.encode() for unit in units]
-        raw = np.frombuffer(b"".join(pieces), np.uint8)
-        bounds = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
-        columns, unit_words = self._columns(raw, bounds)
-        ids, is_start, begins, firsts = columns
-        firsts = np.append(firsts, len(ids))
-        cut_units = np.repeat(np.arange(len(units)), [len(of_unit) for of_unit in cuts])
-        places = np.fromiter(
-            chain.from_iterable(map(_byte_places, units, pieces, bounds.tolist(), cuts)),
-            np.int64,
-            len(cut_units),
-        )
-        found = np.empty(len(places), np.int64)
-        rules = (self.rules.classes, self.rules.style)
-        find_tokens(raw, bounds, places, cut_units, begins, firsts, rules, found)
-        for index in np.flatnonzero(found < 0):
-            word, stop = -int(found[index]) - 1, int(bounds[cut_units[index] + 1])
-            begin, end, _, _ = next_word(raw, int(begins[word]), stop, *rules)
-            found[index] = firsts[word] + self._tokens_before(
-                raw[begin:end].tobytes(), int(places[index]) - begin
-            )
-        return ids, is_start, firsts[unit_words], found
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+        """Return ids, flags, where units begin, and the tokens at or after the cuts."""
+        text = "".join(units)
+        content = text.encode()
+        raw = np.frombuffer(content + bytes(PADDING), np.uint8)
+        bounds = np.cumsum([0, *map(len, units)], dtype=np.int64)
+        cut_units = np.repeat(np.arange(len(units)), list(map(len, cuts)))
+        places = np.fromiter(chain.from_iterable(cuts), np.int64, len(cut_units))
+        places += bounds[cut_units]
+        if len(content) > len(text):
+            bounds, places = byte_places(raw, bounds), byte_places(raw, places)
+        sought = _seek(bounds, places, cut_units)
+        ids, flags = self._tokens(raw, bounds, sought)
+        for cut in np.flatnonzero(sought.within >= 0).tolist():
+            begin, stop = int(sought.within[cut]), int(sought.cut_stops[cut])
+            _, end, _, _ = next_word(raw, begin, stop, self.rules.classes, self.rules.style)
+            word = raw[begin:end].tobytes()
+            sought.cut_tokens[cut] += self._tokens_before(word, int(places[cut]) - begin)
+        return ids, flags, sought.unit_tokens, sought.cut_tokens
 
     def _tokens_before(self, word: bytes, cut: int) -> int:
         """Return how many tokens of a word begin before its byte `cut`."""
@@ -75,38 +79,46 @@ class Columnar:
         place = len(word[:cut].decode())
         return sum(start < place for start, _ in encoding.offsets)
 
-    def _columns(
-        self, raw: Bytes, bounds: NDArray[np.int64]
-    ) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-        """Return ids, word starts, where words begin, and their first tokens; and unit's words."""
-        unit_words = np.zeros(len(bounds), np.int64)
+    def _tokens(
+        self, raw: Bytes, bounds: NDArray[np.int64], sought: Sought
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Return ids and flags."""
         rules, words = self.rules, self._words
-        pieces = [self._gather(words, 0, 0)]
+        classes = (rules.classes, rules.style)
+        pieces = [(np.empty(0, np.uint32), np.empty(0, np.uint8))]
         unit = at = before = tokens = 0
         while unit < len(bounds) - 1:
             unit, at, count = find_words(
-                raw, bounds, (unit, at), rules.classes, rules.style, words, unit_words, before
+                raw, bounds, (unit, at), *classes, words, sought.unit_words, before
             )
             done = 0
             while done < count:
                 rest = Words._make(column[done:] for column in words)
                 some = self.known.number(raw, rest, count - done)
-                pieces.append(self._gather(rest, some, tokens))
-                done, tokens = done + some, tokens + len(pieces[-1][0])
+                codes, firsts = rest.codes[:some], self._firsts[: some + 1]
+                total: int = count_tokens(codes, self.known.spelling)
+                ids, flags = np.empty(total, np.uint32), np.empty(total, np.uint8)
+                gather(codes, self.known.spelling, ids, flags, firsts, tokens)
+                settle(raw, rest.begins[:some], firsts, before + done, classes, sought)
+                pieces.append((ids, flags))
+                done, tokens = done + some, tokens + total
             before += count
-        return [np.concatenate(column) for column in zip(*pieces, strict=True)], unit_words
-
-    def _gather(self, words: Words, count: int, before: int) -> tuple[NDArray[Any], ...]:
-        codes = words.codes[:count]
-        ids = np.empty(self.known.spelling.counts[codes].sum(dtype=np.int64), np.uint32)
-        is_start = np.empty(len(ids), np.bool_)
-        tokens = np.empty(count, np.int64)
-        gather(codes, self.known.spelling, ids, is_start, tokens, before)
-        return ids, is_start, words.begins[:count].copy(), tokens
+        settle_rest(raw, tokens, classes, sought)
+        every_id, every_flag = zip(*pieces, strict=True)
+        return np.concatenate(every_id), np.concatenate(every_flag)
 
 
-def _byte_places(unit: str, piece: bytes, begin: int, cuts: Sequence[int]) -> Iterator[int]:
-    """Yield the bytes of some characters of a unit that begins at `begin`."""
-    if len(unit) == len(piece):
-        return (begin + cut for cut in cuts)
-    return (begin + len(unit[:cut].encode()) for cut in cuts)
+def _seek(
+    bounds: NDArray[np.int64], places: NDArray[np.int64], cut_units: NDArray[np.int64]
+) -> Sought:
+    """Return what is sought, nothing found yet."""
+    return Sought(
+        unit_words=np.full(len(bounds), NEVER),
+        unit_tokens=np.zeros(len(bounds), np.int64),
+        cuts=places,
+        cut_starts=bounds[cut_units],
+        cut_stops=bounds[cut_units + 1],
+        cut_tokens=np.empty(len(places), np.int64),
+        within=np.full(len(places), -1, np.int64),
+        state=np.array([0, 0, -1, 0], np.int64),
+    )

@@ -15,14 +15,15 @@ Styles, after the pre-tokenizers of `tokenizers`:
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled, inlined
+from pipeline.compiled import Index, compiled, eight_bytes, inlined, trailing_zeros
 
 WORDS, BYTES, SPACED = 0, 1, 2
 
-UNKNOWN, SPACE, LETTER, MARK, NUMBER, BREAK, APOSTROPHE = 0, 1, 2, 3, 4, 5, 6
+UNKNOWN, SPACE, LETTER, MARK, NUMBER, BREAK, APOSTROPHE, FOLDED_APOSTROPHE = range(8)
 """Classes of characters. WORDS has SPACE (any white space), LETTER and MARK; BYTES has SPACE
-(U+0020 alone), BREAK (other white space), LETTER, NUMBER, MARK and APOSTROPHE (U+0027); SPACED has
-SPACE (U+0020 alone) and LETTER (anything simple)."""
+(U+0020 alone), BREAK (other white space), LETTER, NUMBER, MARK and APOSTROPHE (U+0027), which is a
+FOLDED_APOSTROPHE where "'S" or "'\u015b" become "'s"; SPACED has SPACE (U+0020 alone) and LETTER
+(anything simple)."""
 
 PLANE = 1 << 16
 """Characters whose class is kept: beyond there are emoji and rare scripts, all UNKNOWN."""
@@ -44,11 +45,46 @@ def _class_at(text: Bytes, at: Index, classes: Bytes) -> tuple[Index, Index]:
     return UNKNOWN, 4
 
 
+_LOWER, _SEVEN, _TOPS = (np.uint64(0x0101010101010101 * byte) for byte in (0x20, 0x7F, 0x80))
+_FROM_A, _AFTER_Z = (np.uint64(0x0101010101010101 * (0x80 - ord(one))) for one in "a{")
+
+
+@inlined
+def _skip_letters(text: Bytes, at: Index, stop: Index) -> Index:
+    """Return the end of the letters of ASCII that begin at `at`, eight bytes at a time."""
+    end = at
+    while end < stop:
+        some = eight_bytes(text, end)
+        lower = (some | _LOWER) & _SEVEN
+        # Adding carries into a byte's top bit where it is "a" or more, "{" or more.
+        others = ((lower + _FROM_A) & ~(lower + _AFTER_Z) & ~some & _TOPS) ^ _TOPS
+        if others != 0:
+            end += np.int64(trailing_zeros(others)) >> 3
+            break
+        end += 8
+    return min(end, stop)
+
+
+@compiled
+def classes_of_ascii(classes: Bytes) -> Bytes:
+    """Return (256,) classes for `word_at`: UNKNOWN for what is no ASCII.
+
+    All are UNKNOWN where a letter of ASCII is no LETTER, on which `_skip_letters` relies.
+    """
+    found = classes[:256].copy()
+    found[128:] = UNKNOWN
+    for first in (65, 97):
+        if (found[first : first + 26] != LETTER).any():
+            found[:] = UNKNOWN
+    return found
+
+
 @inlined
 def _quick_of_words(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes) -> Index:
     kind = ascii_classes[text[at]]
     end = at + 1
     if kind == LETTER:
+        end = _skip_letters(text, at, stop)
         while end < stop and ascii_classes[text[end]] == LETTER:
             end += 1
     elif kind != MARK:
@@ -65,29 +101,54 @@ def _quick_of_bytes(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes) -
     if kind == SPACE and end < stop:
         kind = ascii_classes[text[end]]
         end += 1
-    if kind != LETTER and kind != MARK and kind != NUMBER:
+    if kind == LETTER:
+        end = _skip_letters(text, end, stop)
+    elif kind != MARK and kind != NUMBER:
         return -1
     while end < stop and ascii_classes[text[end]] == kind:
         end += 1
     if end < stop:
         after = ascii_classes[text[end]]
-        if after == UNKNOWN or (kind == MARK and after == APOSTROPHE):
+        if after == UNKNOWN or (kind == MARK and after >= APOSTROPHE):
             return -1
     return end
 
 
 @inlined
-def quick_end(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes, style: Index) -> Index:
-    """Return the end of a plain word of ASCII that begins at `at`, or -1: ask `next_word`.
+def _quick_of_spaced(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes) -> Index:
+    end = _skip_letters(text, at, stop)
+    while end < stop and ascii_classes[text[end]] == LETTER:
+        end = _skip_letters(text, end + 1, stop)
+    if end == stop:
+        return end
+    is_cut = (
+        end > at
+        and end + 1 < stop
+        and ascii_classes[text[end]] == SPACE
+        and ascii_classes[text[end + 1]] == LETTER
+    )
+    return end if is_cut else -1
 
-    `ascii_classes` (256,) has UNKNOWN for what is no ASCII. This is most words of English text,
-    and with one branch a character it takes a quarter of the time.
-    """
+
+@inlined
+def _quick_end(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes, style: Index) -> Index:
+    """Return the end of a plain word of ASCII that begins at `at`, or -1: ask `next_word`."""
     if style == WORDS:
         return _quick_of_words(text, at, stop, ascii_classes)
     if style == BYTES:
         return _quick_of_bytes(text, at, stop, ascii_classes)
-    return -1
+    return _quick_of_spaced(text, at, stop, ascii_classes)
+
+
+@inlined
+def word_at(
+    text: Bytes, at: Index, stop: Index, classes: Bytes, ascii_classes: Bytes, style: Index
+) -> tuple[Index, Index, Index, bool]:
+    """Do as `next_word` does, plain words of ASCII in an eighth of the time: most of English."""
+    end = _quick_end(text, at, stop, ascii_classes, style)
+    if end < 0:
+        return next_word(text, at, stop, classes, style)
+    return at, end, end + 1 if style == SPACED and end < stop else end, True
 
 
 @compiled
@@ -143,31 +204,51 @@ def _next_of_bytes(
         if cut > at:
             return at, cut, cut, True
     known = kind != UNKNOWN
-    is_apostrophe = kind == APOSTROPHE  # the marks so far are a single "'"
+    is_apostrophe = kind >= APOSTROPHE  # the marks so far are a single "'"
     while end < stop:
         after, width = _class_at(text, end, classes)
         if kind == UNKNOWN or after == UNKNOWN:
             known = False
-            is_apostrophe = after == APOSTROPHE
-            if after in (SPACE, BREAK):
-                after = UNKNOWN  # no cut beside it either
-        elif _is_cut(kind, after, is_apostrophe):
+            is_apostrophe = after >= APOSTROPHE
+            after = _beside_unknown(after)
+        elif is_apostrophe and after == LETTER:
+            if known and kind == APOSTROPHE:
+                end = _end_of_contraction(text, at, end, stop)
+                break
+            known = is_apostrophe = False  # it may be two pre-tokens
+        elif _is_cut(kind, after):
             break
         else:
-            known = known and (after != LETTER or kind == LETTER)  # "'x" is two pre-tokens
             is_apostrophe = False
         kind = after
         end += width
     return at, end, end, known
 
 
+@inlined
+def _beside_unknown(kind: Index) -> Index:
+    return UNKNOWN if kind in (SPACE, BREAK) else kind  # no cut beside white space either
+
+
 @compiled
-def _is_cut(kind: Index, after: Index, is_apostrophe: bool) -> bool:
+def _end_of_contraction(text: Bytes, at: Index, end: Index, stop: Index) -> Index:
+    """Return the end of a pre-token whose "'" ends at `end`: with letters only if it begins it."""
+    if end > at + 1:
+        return end  # " 't" is " '" and "t"
+    first = text[end]
+    second = text[end + 1] if end + 1 < stop else np.uint8(0)
+    if first in (ord("s"), ord("t"), ord("m"), ord("d")):
+        return end + 1
+    if first == ord("l"):
+        return end + 2 if second == ord("l") else end
+    return end + 2 if first in (ord("r"), ord("v")) and second == ord("e") else end
+
+
+@compiled
+def _is_cut(kind: Index, after: Index) -> bool:
     """Return whether a pre-token ends between two known characters, the first no white space."""
-    if kind in (MARK, APOSTROPHE):
-        if after in (MARK, APOSTROPHE):
-            return False
-        return not (is_apostrophe and after == LETTER)  # "'s" is a pre-token
+    if kind == MARK or kind >= APOSTROPHE:
+        return not (after == MARK or after >= APOSTROPHE)
     return bool(kind != after)
 
 

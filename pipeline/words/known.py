@@ -1,19 +1,21 @@
 """The words that are known so far, and their tokens, within a budget of memory."""
 
-from collections.abc import Callable, Iterator
-from itertools import chain, pairwise
+from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.words.column import Flags, Words, number_words
-from pipeline.words.models import NONE, Spelling
+from pipeline.words.characters import GROWTH
+from pipeline.words.column import Words, number_words
+from pipeline.words.library import flags_of
+from pipeline.words.spelling import ID_BITS, NONE, PUNCTUATION, SINGLE, START, Flags, Spelling
 from pipeline.words.table import Bytes, Table, grow, make_table, read_words
 
-FIRST_WORDS, FIRST_BYTES = 1 << 15, 1 << 18
+FIRST_WORDS, FIRST_BYTES = 1 << 17, 1 << 20
 """Words, and bytes of long words, that a new table has room for."""
-WORD_BYTES = 110
+WORD_BYTES = 118
 """Memory of a word in the arrays of its table, two slots included, and its place."""
 TOKEN_BYTES = 5
 """Memory of a token of a known word."""
@@ -60,7 +62,8 @@ class KnownWords:
         if first == last:
             return
         self._spelt = last
-        self._reserve(int(self._table.lengths[first:last].sum(dtype=np.int64)))
+        sizes = self._table.lengths[first:last]
+        self._reserve(GROWTH * int(sizes.sum(dtype=np.int64)) + last - first)
         out = self.spelling
         out.counts[first:last] = NONE
         if self.spell is not None:
@@ -68,8 +71,17 @@ class KnownWords:
         rest = first + np.flatnonzero(out.counts[first:last] == NONE)
         for plain in (True, False):
             words = rest[self._plain[rest] == plain]
-            for batch in np.array_split(words, len(words) // LIBRARY_WORDS + 1):
-                self._spell_by_library(batch, plain=plain)
+            for at in range(0, len(words), LIBRARY_WORDS):
+                self._spell_by_library(words[at : at + LIBRARY_WORDS], plain=plain)
+        self._note_singles(first, last)
+
+    def _note_singles(self, first: int, last: int) -> None:
+        out = self.spelling
+        is_single = out.counts[first:last] == 1
+        tokens = out.first[first:last][is_single]
+        singles = out.ids[tokens] | out.flags[tokens].astype(np.uint64) << ID_BITS | SINGLE
+        out.singles[first:last] = 0
+        out.singles[first:last][is_single] = singles
 
     def _spell_by_library(self, words: NDArray[np.int64], *, plain: bool) -> None:
         """Have `tokenizers` spell words; a plain one is a single pre-token."""
@@ -79,19 +91,19 @@ class KnownWords:
         lists = [encoding.ids for encoding in encodings]
         counts = np.fromiter(map(len, lists), np.int64, len(lists))
         ends = np.cumsum(counts)
-        total = int(ends[-1]) if len(ends) else 0
+        total = int(ends[-1])
         self._reserve(total)
         out = self.spelling
         used = int(out.used[0])
         out.first[words], out.counts[words] = used + ends - counts, counts
         out.ids[used : used + total] = np.fromiter(chain.from_iterable(lists), np.uint32, total)
-        is_start = out.is_start[used : used + total]
+        flags = out.flags[used : used + total]
         if plain:
-            is_start[:] = False
-            is_start[(ends - counts)[counts > 0]] = True
-        else:
-            parts = [[-1, *encoding.word_ids] for encoding in encodings]
-            is_start[:] = np.fromiter(chain.from_iterable(map(_changes, parts)), np.bool_, total)
+            is_mark = [not any(map(str.isalnum, text)) for text in texts]
+            flags[:] = np.repeat(np.array(is_mark, np.uint8) * np.uint8(PUNCTUATION), counts)
+            flags[(ends - counts)[counts > 0]] |= START
+        elif total:
+            flags[:] = np.concatenate(list(map(flags_of, encodings, texts)))
         out.used[0] = used + total
 
     def _reserve(self, tokens: int) -> None:
@@ -100,7 +112,7 @@ class KnownWords:
         if old.used[0] + tokens > len(old.ids):
             size = 2 * (int(old.used[0]) + tokens)
             self.spelling = old._replace(
-                ids=np.resize(old.ids, size), is_start=np.resize(old.is_start, size)
+                ids=np.resize(old.ids, size), flags=np.resize(old.flags, size)
             )
 
     def _make_room(self, length: int) -> None:
@@ -119,7 +131,9 @@ class KnownWords:
         self._plain = np.resize(self._plain, words)
         spelling = self.spelling
         self.spelling = spelling._replace(
-            first=np.resize(spelling.first, words), counts=np.resize(spelling.counts, words)
+            first=np.resize(spelling.first, words),
+            counts=np.resize(spelling.counts, words),
+            singles=np.resize(spelling.singles, words),
         )
 
     def _begin_anew(self, words: int, long_bytes: int) -> None:
@@ -128,13 +142,9 @@ class KnownWords:
         self._spelt = 0
         self.spelling = Spelling(
             np.empty(2 * words, np.uint32),
-            np.empty(2 * words, np.bool_),
+            np.empty(2 * words, np.uint8),
             np.zeros(words, np.int64),
             np.zeros(words, np.int32),
+            np.zeros(words, np.uint64),
             np.zeros(1, np.int64),
         )
-
-
-def _changes(parts: list[int | None]) -> Iterator[bool]:
-    """Yield for each element but the first whether it differs from the one before."""
-    return (one != other for one, other in pairwise(parts))

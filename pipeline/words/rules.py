@@ -1,31 +1,21 @@
-"""The rules of a tokenizer, learnt by asking it: classes of characters, and its vocabulary."""
+"""The rules of a tokenizer: how its texts are cut into words, and what spells these."""
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipeline.words import cuts
+from pipeline.words.bpe import Merges, make_pairs, spell_merges
+from pipeline.words.characters import QUOTES, Characters, learn_characters
 from pipeline.words.columnar import Rules
-from pipeline.words.models import (
-    NOT_HERE,
-    Merges,
-    WordPieces,
-    make_pieces,
-    spell_merges,
-    spell_wordpieces,
-)
-from pipeline.words.table import Table
+from pipeline.words.trie import make_trie
+from pipeline.words.unigram import METASPACE, Pieces, spell_unigram
+from pipeline.words.wordpiece import WordPieces, spell_wordpieces
 
-SURROGATES = range(0xD800, 0xE000)
-CHARACTERS = [chr(code) for code in range(cuts.PLANE) if code not in SURROGATES]
-CODES = np.array([ord(character) for character in CHARACTERS])
-METASPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 _SIMPLE_NORMALIZERS = {"NFD", "NFKD", "NFC", "NFKC", "StripAccents", "Lowercase", "Precompiled"}
 _LOWERCASE_BPE = ["NFD", "Lowercase", "StripAccents"]
 
@@ -47,71 +37,52 @@ def learn_rules(tokenizer: Tokenizer) -> Rules:
     kind = (parts["pre_tokenizer"] or {}).get("type")
     model = parts["model"]["type"]
     if (kind, model) == ("BertPreTokenizer", "WordPiece"):
-        return _wordpiece_rules(tokenizer, parts)
+        return _wordpiece_rules(parts)
     if (kind, model) == ("ByteLevel", "BPE"):
-        return _byte_rules(tokenizer, parts)
+        return _byte_rules(parts)
     if model == "Unigram" and kind in ("Metaspace", "Sequence"):
-        return _unigram_rules(tokenizer, parts)
+        return _unigram_rules(parts)
     raise Unsupported(f"{kind} and {model}")
 
 
-def _wordpiece_rules(tokenizer: Tokenizer, parts: Mapping[str, Any]) -> Rules:
+def _wordpiece_rules(parts: Mapping[str, Any]) -> Rules:
     normalizer = (parts["normalizer"] or {}).get("type")
     if normalizer not in (None, "BertNormalizer"):
         raise Unsupported(f"{normalizer} and WordPiece")
-    normal = _normalize(tokenizer)
-    classes = _word_classes(tokenizer, normal)
+    classes, fold = learn_characters(parts, cuts.WORDS)
     model = parts["model"]
-    fold = _fold(normal, classes)
-    if fold is None or model["max_input_chars_per_word"] != 100:
-        return Rules(cuts.WORDS, classes, None)
     prefix, unknown = model["continuing_subword_prefix"], model["vocab"].get(model["unk_token"])
-    if unknown is None or not prefix:
+    if unknown is None or not prefix or model["max_input_chars_per_word"] != 100:
         return Rules(cuts.WORDS, classes, None)
     begin, inside = {}, {}
     for piece, number in model["vocab"].items():
         begin[piece.encode()] = number
         if piece.startswith(prefix):
             inside[piece.removeprefix(prefix).encode()] = number
-    longest = max(map(len, [*begin, *inside]))
-    limits = np.array([longest, unknown], np.int64)
-    pieces = WordPieces(*make_pieces(begin), *make_pieces(inside), fold, limits)
+    tries = make_trie(begin), make_trie(inside)
+    pieces = WordPieces(*tries, fold, np.array([unknown], np.uint32))
     return Rules(cuts.WORDS, classes, partial(spell_wordpieces, pieces))
 
 
-def _byte_rules(tokenizer: Tokenizer, parts: Mapping[str, Any]) -> Rules:
+def _byte_rules(parts: Mapping[str, Any]) -> Rules:
     splitter, model = parts["pre_tokenizer"], parts["model"]
     if splitter["add_prefix_space"] or not splitter["use_regex"]:
         raise Unsupported("ByteLevel with a prefix space or without GPT-2's pattern")
     steps = [step["type"] for step in (parts["normalizer"] or {}).get("normalizers", [])]
     if parts["normalizer"] is not None and steps != _LOWERCASE_BPE:
         raise Unsupported(f"{parts['normalizer']['type']} and ByteLevel")
-    normal = _normalize(tokenizer)
-    classes = _byte_classes(tokenizer, normal)
-    fold = _fold(normal, classes)
-    byte_ids = [model["vocab"].get(character) for character in _byte_characters()]
+    classes, fold = learn_characters(parts, cuts.BYTES)
+    vocabulary = model["vocab"]
+    byte_ids = [vocabulary.get(character) for character in _byte_characters()]
     odd = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")
-    if (
-        fold is None
-        or None in byte_ids
-        or any(model[name] for name in (*odd, "fuse_unk", "byte_fallback", "ignore_merges"))
-    ):
+    flags = ("fuse_unk", "byte_fallback", "ignore_merges")
+    if None in byte_ids or any(model[name] for name in (*odd, *flags)):
         return Rules(cuts.BYTES, classes, None)
-    ids = np.array(byte_ids, np.uint32)
-    if parts["normalizer"] is not None:
-        ids[0x80:] = NOT_HERE  # what they become is for the library to say
-    merges = Merges(ids, *_merges(model["vocab"], model["merges"]), fold)
+    lefts, rights = zip(*model["merges"], strict=True) if model["merges"] else ((), ())
+    pairs = np.array([[*map(vocabulary.get, lefts)], [*map(vocabulary.get, rights)]], np.uint32)
+    merged = np.array([vocabulary[one + other] for one, other in model["merges"]], np.uint32)
+    merges = Merges(np.array(byte_ids, np.uint32), make_pairs(pairs), merged, fold)
     return Rules(cuts.BYTES, classes, partial(spell_merges, merges))
-
-
-def _merges(
-    vocabulary: Mapping[str, int], merges: list[list[str]]
-) -> tuple[Table, NDArray[np.uint32]]:
-    pairs: dict[bytes, int] = {}
-    for left, right in merges:
-        pair = np.array([vocabulary[left], vocabulary[right]], "<u4").tobytes()
-        pairs.setdefault(pair, vocabulary[left + right])
-    return make_pieces(pairs)
 
 
 def _byte_characters() -> list[str]:
@@ -121,7 +92,7 @@ def _byte_characters() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(0x100)]
 
 
-def _unigram_rules(tokenizer: Tokenizer, parts: Mapping[str, Any]) -> Rules:
+def _unigram_rules(parts: Mapping[str, Any]) -> Rules:
     splitter = parts["pre_tokenizer"]
     steps = splitter["pretokenizers"] if splitter["type"] == "Sequence" else [splitter]
     *before, last = steps
@@ -131,14 +102,31 @@ def _unigram_rules(tokenizer: Tokenizer, parts: Mapping[str, Any]) -> Rules:
         raise Unsupported("its pre-tokenizers")
     if last["prepend_scheme"] not in ("always", "first"):
         raise Unsupported("Metaspace without a prefix")
+    replaced = set()
     for step in _normalizers(parts["normalizer"]):
         if step["type"] == "Replace":
             pattern = step["pattern"].get("String", "")
             if pattern.strip() != pattern or step["pattern"].get("Regex", " {2,}") != " {2,}":
                 raise Unsupported(f"the normalizer {step}")
+            replaced |= {pattern} - {""}
         elif step["type"] not in _SIMPLE_NORMALIZERS:
             raise Unsupported(f"the normalizer {step['type']}")
-    return Rules(cuts.SPACED, _spaced_classes(_normalize(tokenizer)), None)
+    characters = learn_characters(parts, cuts.SPACED)
+    pieces = _pieces(parts["model"], characters) if replaced <= set(QUOTES) else None
+    spell = None if pieces is None else partial(spell_unigram, pieces)
+    return Rules(cuts.SPACED, characters.classes, spell)
+
+
+def _pieces(model: Mapping[str, Any], characters: Characters) -> Pieces | None:
+    """Return a Unigram vocabulary, or None where it is not spelt as `spell_unigram` does."""
+    vocabulary, unknown = model["vocab"], model["unk_id"]
+    scores = np.array([score for _, score in vocabulary], np.float64)
+    # Scores over 0 could make two unknown characters better than the piece of both.
+    if unknown is None or model["byte_fallback"] or scores.max() > 0:
+        return None
+    trie = make_trie({piece.encode(): number for number, (piece, _) in enumerate(vocabulary)})
+    mark = np.frombuffer(METASPACE.encode(), np.uint8)
+    return Pieces(trie, scores, characters.fold, np.array([unknown], np.uint32), mark)
 
 
 def _normalizers(normalizer: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
@@ -146,99 +134,3 @@ def _normalizers(normalizer: Mapping[str, Any] | None) -> list[Mapping[str, Any]
         return []
     steps: list[Mapping[str, Any]] = normalizer.get("normalizers", [normalizer])
     return steps
-
-
-def _normalize(tokenizer: Tokenizer) -> list[str]:
-    """Return what each of CHARACTERS becomes."""
-    if tokenizer.normalizer is None:
-        return CHARACTERS
-    return [tokenizer.normalizer.normalize_str(character) for character in CHARACTERS]
-
-
-def _is_mark(character: str) -> bool:
-    """Return whether a character combines with the one before it."""
-    return unicodedata.category(character)[0] == "M" or unicodedata.combining(character) != 0
-
-
-def _table(found: list[int]) -> NDArray[np.uint8]:
-    classes = np.zeros(cuts.PLANE, np.uint8)
-    classes[CODES] = found
-    return classes
-
-
-def _word_classes(tokenizer: Tokenizer, normal: list[str]) -> NDArray[np.uint8]:
-    """Ask what becomes of each character between two letters."""
-    probe = " ".join(f"a{text}a" for text in normal)
-    piece = np.full(len(probe), -1, np.int64)
-    for number, (_, (begin, end)) in enumerate(tokenizer.pre_tokenizer.pre_tokenize_str(probe)):
-        piece[begin:end] = number
-    pieces = piece.tolist()
-    found = []
-    at = 0
-    for character, text in zip(CHARACTERS, normal, strict=True):
-        inner = pieces[at + 1 : at + 1 + len(text)]
-        left, right = pieces[at], pieces[at + 1 + len(text)]
-        at += len(text) + 3
-        within = {number for number in inner if number >= 0}
-        if not text or _is_mark(character):
-            found.append(cuts.UNKNOWN)
-        elif left == right:
-            found.append(cuts.LETTER)
-        elif not within:
-            found.append(cuts.SPACE)
-        elif len(within) == 1 and within.isdisjoint((left, right)):
-            found.append(cuts.MARK)
-        else:
-            found.append(cuts.UNKNOWN)
-    return _table(found)
-
-
-def _byte_classes(tokenizer: Tokenizer, normal: list[str]) -> NDArray[np.uint8]:
-    """Ask whether each character is in one pre-token with a letter, a number or a mark before."""
-    raw = np.zeros(cuts.PLANE, np.uint8)
-    for kind, first in ((cuts.LETTER, "a"), (cuts.NUMBER, "1"), (cuts.MARK, "!")):
-        probe = " ".join(first + character for character in CHARACTERS)
-        begins = np.zeros(len(probe) + 1, np.bool_)
-        begins[[start for _, (start, _) in tokenizer.pre_tokenizer.pre_tokenize_str(probe)]] = True
-        is_joined = ~begins[1 : 3 * len(CHARACTERS) : 3]
-        raw[CODES[is_joined]] = kind
-    for character in filter(str.isspace, CHARACTERS):
-        if raw[ord(character)] == cuts.UNKNOWN:
-            raw[ord(character)] = cuts.BREAK
-    raw[ord(" ")], raw[ord("'")] = cuts.SPACE, cuts.APOSTROPHE
-    if normal is CHARACTERS:
-        return raw
-    found = []
-    for character, text in zip(CHARACTERS, normal, strict=True):
-        kinds = {int(raw[ord(one)]) if ord(one) < cuts.PLANE else cuts.UNKNOWN for one in text}
-        is_single = len(kinds) == 1 and not _is_mark(character)
-        found.append(kinds.pop() if is_single else cuts.UNKNOWN)
-    return _table(found)
-
-
-def _spaced_classes(normal: list[str]) -> NDArray[np.uint8]:
-    found = []
-    for character, text in zip(CHARACTERS, normal, strict=True):
-        is_simple = (
-            text != ""
-            and unicodedata.category(character)[0] in "LNPS"
-            and not _is_mark(text[0])
-            and METASPACE not in text
-            and not any(map(str.isspace, text))
-        )
-        found.append(cuts.LETTER if is_simple else cuts.UNKNOWN)
-    classes = _table(found)
-    classes[ord(" ")] = cuts.SPACE
-    return classes
-
-
-def _fold(normal: list[str], classes: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Return what each ASCII byte becomes; None where that is no single ASCII character."""
-    fold = np.arange(0x100, dtype=np.uint8)
-    for code in range(0x80):
-        if classes[code] != cuts.UNKNOWN:
-            text = normal[code]
-            if len(text) != 1 or not text.isascii():
-                return None
-            fold[code] = ord(text)
-    return fold

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled, inlined
+from pipeline.compiled import Index, compiled, eight_bytes, inlined
 
 SHORT = 16
 """Bytes of a word that fit into its key."""
@@ -21,6 +21,11 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 _EIGHT, _HALF, _TOP = np.uint64(8), np.uint64(32), np.uint64(33)
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 NOTHING = np.uint64(0)
+
+PADDING = 8
+"""Bytes after a text that must be there, whatever they are: eight are read at once."""
+FIRST_BYTES = np.array([2 ** (8 * count) - 1 for count in range(9)], np.uint64)
+"""What leaves of eight bytes the first so many."""
 
 Bytes = NDArray[np.uint8]
 
@@ -64,18 +69,20 @@ def make_table(words: int, long_bytes: int) -> Table:
 
 @inlined
 def key_of(text: Bytes, start: Index, stop: Index) -> tuple[np.uint64, np.uint64]:
-    """Return the two halves of the key of `text[start:stop]`."""
-    low, high = NOTHING, NOTHING
-    if stop - start <= SHORT:
-        middle = min(stop, start + 8)
-        for at in range(middle - 1, start - 1, -1):
-            low = (low << _EIGHT) | np.uint64(text[at])
-        for at in range(stop - 1, middle - 1, -1):
-            high = (high << _EIGHT) | np.uint64(text[at])
+    """Return the two halves of the key of `text[start:stop]`; PADDING bytes must follow it."""
+    length = stop - start
+    low, high = eight_bytes(text, start), NOTHING
+    if length <= 8:
+        low &= FIRST_BYTES[length]
+    elif length <= SHORT:
+        high = eight_bytes(text, start + 8) & FIRST_BYTES[length - 8]
     else:
-        for at in range(start, stop):
-            low = (low ^ np.uint64(text[at])) * _PRIME
-            high = (high + np.uint64(text[at])) * _MIX
+        low = NOTHING
+        for at in range(start, stop, 8):
+            some = eight_bytes(text, at) & FIRST_BYTES[min(8, stop - at)]
+            low = (low ^ some) * _PRIME
+            low ^= low >> _HALF
+            high = (high + some) * _MIX
     return low, high
 
 

@@ -86,6 +86,7 @@ def made_up() -> Callable[..., EncodedDocuments]:
         return EncodedDocuments(
             input_ids=np.arange(5, 5 + sentences[-1], dtype=np.uint32),
             is_word_start=is_word_start,
+            is_punctuation=np.zeros(sentences[-1], np.bool_),
             sentences=sentences,
             documents=np.cumsum([0, *map(len, documents)], dtype=np.int64),
         )

@@ -118,6 +118,7 @@ def test_chunks_of_a_document_do_not_depend_on_its_neighbours(made_up, documents
         alone = EncodedDocuments(
             encoded.input_ids[low:high],
             encoded.is_word_start[low:high],
+            encoded.is_punctuation[low:high],
             encoded.sentences[first : last + 1] - low,
             np.array([0, last - first]),
         )

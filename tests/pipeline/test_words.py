@@ -1,5 +1,7 @@
 """The columnar way of encoding, against the package `tokenizers` on the same units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -17,6 +19,7 @@ from tokenizers import (
 from pipeline import encode
 from pipeline.encode import Encoder, encode_by_library
 from pipeline.words import columnar, cuts, known
+from pipeline.words.spelling import PUNCTUATION, START
 
 KINDS = ["uncased", "cased", "bpe", "lowercase bpe", "unigram", "albert"]
 ODD = [
@@ -136,7 +139,7 @@ def test_what_is_forgotten_changes_no_token(all_tokenizers, all_encoders, kind, 
         found = forgetful.encode(units, [()] * len(units))
     expected = encode_by_library(all_tokenizers[kind], units, [()] * len(units))
     assert found[0].tolist() == expected.input_ids.tolist()
-    assert found[1].tolist() == expected.is_word_start.tolist()
+    assert found[1].tolist() == expected.flags.tolist()
 
 
 def test_a_table_grows_up_to_its_budget(all_tokenizers):
@@ -184,7 +187,10 @@ def test_an_added_token_that_is_not_special_goes_the_library_s_way(all_tokenizer
 
 def test_a_wrong_rule_is_noticed_before_it_does_harm(all_tokenizers):
     encoder = Encoder(all_tokenizers["bpe"])
-    encoder._columnar.rules.classes[ord(".")] = cuts.LETTER
+    rules = encoder._columnar.rules
+    classes = rules.classes.copy()
+    classes[ord(".")] = cuts.LETTER
+    encoder._columnar.rules = replace(rules, classes=classes)
     units = ["A sentence.", "Another. One."]
     found = encoder.encode(units, [()] * 2)
     expected = encode_by_library(encoder.tokenizer, units, [()] * 2)
@@ -224,3 +230,30 @@ def test_published_vocabularies_on_real_text(real_data, kind):
     tokenizer = specials(make(*map(str, files), **options)._tokenizer)
     units = [line for path in texts for line in path.read_text().splitlines() if line.strip()]
     assert_same(unchecked(tokenizer), [*units, "\n".join(units[:2000])])
+
+
+PIECES = st.lists(st.text("ab\xe9\u2581", min_size=1, max_size=4), unique=True, max_size=12)
+
+
+@settings(max_examples=60)
+@given(pieces=PIECES, scores=st.lists(st.sampled_from([-1.0, -2.0, -2.5, 0.0]), min_size=12))
+def test_equal_scores_are_told_apart_as_the_library_does(pieces, scores):
+    vocabulary = [("<unk>", 0.0), *zip(pieces, scores, strict=False)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    units = ["abab \xe9abba", "aaaaaa b", "xab yx", "".join(pieces), " ".join(pieces)]
+    assert_same(unchecked(specials(tokenizer)), units)
+
+
+def test_words_without_letter_and_number_are_punctuation(all_tokenizers, all_encoders):
+    unit = "Well -- 'tis 7, “no”..."
+    expected = {"uncased": {"-", "'", ",", "“", "”", "."}, "bpe": {" --", " '", ",", " “", "”..."}}
+    for kind, marks in expected.items():
+        encoded = all_encoders[kind].encode([unit], [()])
+        offsets = all_tokenizers[kind].encode(unit, add_special_tokens=False).offsets
+        words = np.cumsum(encoded.flags & START) - 1
+        found = set()
+        for word in np.unique(words[encoded.flags & PUNCTUATION > 0]):
+            places = [offsets[token] for token in np.flatnonzero(words == word)]
+            found.add(unit[places[0][0] : places[-1][1]])
+        assert found == marks
