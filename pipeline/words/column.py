@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled
-from pipeline.words.cuts import SPACE, WORDS, classes_of_ascii, word_at
+from pipeline.compiled import Index, byte_at, compiled
+from pipeline.words.cuts import SPACE, WORDS, word_at
 from pipeline.words.spelling import Flags
 from pipeline.words.table import (
     FOUR,
@@ -50,8 +50,8 @@ def find_words(
     raw: Bytes,
     bounds: NDArray[np.int64],
     place: tuple[Index, Index],
-    classes: Bytes,
-    style: Index,
+    of_ascii: Bytes,
+    rules: tuple[Bytes, int],
     words: Words,
     unit_words: NDArray[np.int64],
     before: Index,
@@ -62,8 +62,8 @@ def find_words(
         raw: All units, joined.
         bounds: (U + 1,) where units begin.
         place: The unit and the byte to go on at.
-        classes: Classes of characters.
-        style: Of `pipeline.words.cuts`.
+        of_ascii: Classes of characters of ASCII.
+        rules: Classes of all characters, and style.
         words: Gains the words.
         unit_words: (U + 1,) gains the number of words before each unit.
         before: Words before this call.
@@ -73,7 +73,12 @@ def find_words(
     """
     unit, at = place
     begins, lengths, low, high, plain, _ = words
-    ascii_classes = classes_of_ascii(classes)
+    text, quick, classes, style = (
+        raw.ctypes.data,
+        of_ascii.ctypes.data,
+        rules[0].ctypes.data,
+        rules[1],
+    )
     count, most = 0, len(begins)
     units = len(bounds) - 1
     while unit < units:
@@ -81,13 +86,13 @@ def find_words(
         if at == bounds[unit]:
             unit_words[unit] = before + count
         while at < stop and count < most:
-            if style == WORDS and ascii_classes[raw[at]] == SPACE:
+            if style == WORDS and byte_at(quick, byte_at(text, at)) == SPACE:
                 at += 1
                 continue
-            begin, end, at, is_plain = word_at(raw, at, stop, classes, ascii_classes, style)
+            begin, end, at, is_plain = word_at(text, at, stop, classes, quick, style)
             if begin < end:
                 begins[count], lengths[count], plain[count] = begin, end - begin, is_plain
-                low[count], high[count] = key_of(raw, begin, end)
+                low[count], high[count] = key_of(text, begin, end)
                 count += 1
         if at < stop:
             return unit, at, count

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipeline.words.column import Words, find_words
-from pipeline.words.cuts import next_word
+from pipeline.words.cuts import classes_of_ascii, next_word
 from pipeline.words.gather import (
     NEVER,
     Sought,
@@ -22,8 +22,8 @@ from pipeline.words.gather import (
 from pipeline.words.known import KnownWords, Speller
 from pipeline.words.table import PADDING, Bytes
 
-WORDS_AT_A_TIME = 1 << 14
-"""Words that are found before they are looked up: few enough to stay in a processor's cache."""
+WORDS_AT_A_TIME = 1 << 16
+"""Words that are found before they are looked up: few enough for a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,22 @@ class Columnar:
         self, units: Sequence[str], cuts: Sequence[Sequence[int]]
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
         """Return ids, flags, where units begin, and the tokens at or after the cuts."""
-        text = "".join(units)
-        content = text.encode()
-        raw = np.frombuffer(content + bytes(PADDING), np.uint8)
-        bounds = np.cumsum([0, *map(len, units)], dtype=np.int64)
+        pieces = [unit.encode() for unit in units]
+        raw = np.frombuffer(b"".join([*pieces, bytes(PADDING)]), np.uint8)
+        bounds = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
+        characters = np.cumsum([0, *map(len, units)], dtype=np.int64)
         cut_units = np.repeat(np.arange(len(units)), list(map(len, cuts)))
         places = np.fromiter(chain.from_iterable(cuts), np.int64, len(cut_units))
-        places += bounds[cut_units]
-        if len(content) > len(text):
-            bounds, places = byte_places(raw, bounds), byte_places(raw, places)
+        places += characters[cut_units]
+        if bounds[-1] > characters[-1]:
+            places = byte_places(raw, places)
         sought = _seek(bounds, places, cut_units)
         ids, flags = self._tokens(raw, bounds, sought)
         for cut in np.flatnonzero(sought.within >= 0).tolist():
             begin, stop = int(sought.within[cut]), int(sought.cut_stops[cut])
-            _, end, _, _ = next_word(raw, begin, stop, self.rules.classes, self.rules.style)
+            _, end, _, _ = next_word(
+                raw.ctypes.data, begin, stop, self.rules.classes.ctypes.data, self.rules.style
+            )
             word = raw[begin:end].tobytes()
             sought.cut_tokens[cut] += self._tokens_before(word, int(places[cut]) - begin)
         return ids, flags, sought.unit_tokens, sought.cut_tokens
@@ -85,11 +87,12 @@ class Columnar:
         """Return ids and flags."""
         rules, words = self.rules, self._words
         classes = (rules.classes, rules.style)
+        of_ascii = classes_of_ascii(rules.classes)
         pieces = [(np.empty(0, np.uint32), np.empty(0, np.uint8))]
         unit = at = before = tokens = 0
         while unit < len(bounds) - 1:
             unit, at, count = find_words(
-                raw, bounds, (unit, at), *classes, words, sought.unit_words, before
+                raw, bounds, (unit, at), of_ascii, classes, words, sought.unit_words, before
             )
             done = 0
             while done < count:

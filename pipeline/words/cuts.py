@@ -15,7 +15,15 @@ Styles, after the pre-tokenizers of `tokenizers`:
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled, eight_bytes, inlined, trailing_zeros
+from pipeline.compiled import (
+    Address,
+    Index,
+    byte_at,
+    compiled,
+    eight_bytes,
+    inlined,
+    trailing_zeros,
+)
 
 WORDS, BYTES, SPACED = 0, 1, 2
 
@@ -32,16 +40,16 @@ Bytes = NDArray[np.uint8]
 
 
 @inlined
-def _class_at(text: Bytes, at: Index, classes: Bytes) -> tuple[Index, Index]:
+def _class_at(text: Address, at: Index, classes: Address) -> tuple[Index, Index]:
     """Return the class and the width in bytes of the character at `at`."""
-    byte = np.int64(text[at])
+    byte = byte_at(text, at)
     if byte < 0x80:
-        return np.int64(classes[byte]), 1
+        return byte_at(classes, byte), 1
     if byte < 0xE0:
-        return np.int64(classes[(byte & 0x1F) << 6 | np.int64(text[at + 1]) & 0x3F]), 2
+        return byte_at(classes, (byte & 0x1F) << 6 | byte_at(text, at + 1) & 0x3F), 2
     if byte < 0xF0:
-        middle, last = np.int64(text[at + 1]) & 0x3F, np.int64(text[at + 2]) & 0x3F
-        return np.int64(classes[(byte & 0x0F) << 12 | middle << 6 | last]), 3
+        middle, last = byte_at(text, at + 1) & 0x3F, byte_at(text, at + 2) & 0x3F
+        return byte_at(classes, (byte & 0x0F) << 12 | middle << 6 | last), 3
     return UNKNOWN, 4
 
 
@@ -50,7 +58,7 @@ _FROM_A, _AFTER_Z = (np.uint64(0x0101010101010101 * (0x80 - ord(one))) for one i
 
 
 @inlined
-def _skip_letters(text: Bytes, at: Index, stop: Index) -> Index:
+def _skip_letters(text: Address, at: Index, stop: Index) -> Index:
     """Return the end of the letters of ASCII that begin at `at`, eight bytes at a time."""
     end = at
     while end < stop:
@@ -80,58 +88,60 @@ def classes_of_ascii(classes: Bytes) -> Bytes:
 
 
 @inlined
-def _quick_of_words(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes) -> Index:
-    kind = ascii_classes[text[at]]
+def _quick_of_words(text: Address, at: Index, stop: Index, ascii_classes: Address) -> Index:
+    kind = byte_at(ascii_classes, byte_at(text, at))
     end = at + 1
     if kind == LETTER:
         end = _skip_letters(text, at, stop)
-        while end < stop and ascii_classes[text[end]] == LETTER:
+        while end < stop and byte_at(ascii_classes, byte_at(text, end)) == LETTER:
             end += 1
     elif kind != MARK:
         return -1
-    if end < stop and ascii_classes[text[end]] == UNKNOWN:
+    if end < stop and byte_at(ascii_classes, byte_at(text, end)) == UNKNOWN:
         return -1
     return end
 
 
 @inlined
-def _quick_of_bytes(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes) -> Index:
-    kind = ascii_classes[text[at]]
+def _quick_of_bytes(text: Address, at: Index, stop: Index, ascii_classes: Address) -> Index:
+    kind = byte_at(ascii_classes, byte_at(text, at))
     end = at + 1
     if kind == SPACE and end < stop:
-        kind = ascii_classes[text[end]]
+        kind = byte_at(ascii_classes, byte_at(text, end))
         end += 1
     if kind == LETTER:
         end = _skip_letters(text, end, stop)
     elif kind != MARK and kind != NUMBER:
         return -1
-    while end < stop and ascii_classes[text[end]] == kind:
+    while end < stop and byte_at(ascii_classes, byte_at(text, end)) == kind:
         end += 1
     if end < stop:
-        after = ascii_classes[text[end]]
+        after = byte_at(ascii_classes, byte_at(text, end))
         if after == UNKNOWN or (kind == MARK and after >= APOSTROPHE):
             return -1
     return end
 
 
 @inlined
-def _quick_of_spaced(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes) -> Index:
+def _quick_of_spaced(text: Address, at: Index, stop: Index, ascii_classes: Address) -> Index:
     end = _skip_letters(text, at, stop)
-    while end < stop and ascii_classes[text[end]] == LETTER:
+    while end < stop and byte_at(ascii_classes, byte_at(text, end)) == LETTER:
         end = _skip_letters(text, end + 1, stop)
     if end == stop:
         return end
     is_cut = (
         end > at
         and end + 1 < stop
-        and ascii_classes[text[end]] == SPACE
-        and ascii_classes[text[end + 1]] == LETTER
+        and byte_at(ascii_classes, byte_at(text, end)) == SPACE
+        and byte_at(ascii_classes, byte_at(text, end + 1)) == LETTER
     )
     return end if is_cut else -1
 
 
 @inlined
-def _quick_end(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes, style: Index) -> Index:
+def _quick_end(
+    text: Address, at: Index, stop: Index, ascii_classes: Address, style: Index
+) -> Index:
     """Return the end of a plain word of ASCII that begins at `at`, or -1: ask `next_word`."""
     if style == WORDS:
         return _quick_of_words(text, at, stop, ascii_classes)
@@ -142,7 +152,7 @@ def _quick_end(text: Bytes, at: Index, stop: Index, ascii_classes: Bytes, style:
 
 @inlined
 def word_at(
-    text: Bytes, at: Index, stop: Index, classes: Bytes, ascii_classes: Bytes, style: Index
+    text: Address, at: Index, stop: Index, classes: Address, ascii_classes: Address, style: Index
 ) -> tuple[Index, Index, Index, bool]:
     """Do as `next_word` does, plain words of ASCII in an eighth of the time: most of English."""
     end = _quick_end(text, at, stop, ascii_classes, style)
@@ -153,7 +163,7 @@ def word_at(
 
 @compiled
 def next_word(
-    text: Bytes, at: Index, stop: Index, classes: Bytes, style: Index
+    text: Address, at: Index, stop: Index, classes: Address, style: Index
 ) -> tuple[Index, Index, Index, bool]:
     """Find the next word of a unit in `text[at:stop]`; `at` is the unit's begin or a cut.
 
@@ -170,7 +180,7 @@ def next_word(
 
 @compiled
 def _next_of_words(
-    text: Bytes, at: Index, stop: Index, classes: Bytes
+    text: Address, at: Index, stop: Index, classes: Address
 ) -> tuple[Index, Index, Index, bool]:
     while at < stop:
         before, width = _class_at(text, at, classes)
@@ -195,7 +205,7 @@ def _next_of_words(
 
 @compiled
 def _next_of_bytes(
-    text: Bytes, at: Index, stop: Index, classes: Bytes
+    text: Address, at: Index, stop: Index, classes: Address
 ) -> tuple[Index, Index, Index, bool]:
     kind, width = _class_at(text, at, classes)
     end = at + width
@@ -231,12 +241,12 @@ def _beside_unknown(kind: Index) -> Index:
 
 
 @compiled
-def _end_of_contraction(text: Bytes, at: Index, end: Index, stop: Index) -> Index:
+def _end_of_contraction(text: Address, at: Index, end: Index, stop: Index) -> Index:
     """Return the end of a pre-token whose "'" ends at `end`: with letters only if it begins it."""
     if end > at + 1:
         return end  # " 't" is " '" and "t"
-    first = text[end]
-    second = text[end + 1] if end + 1 < stop else np.uint8(0)
+    first = byte_at(text, end)
+    second = byte_at(text, end + 1) if end + 1 < stop else 0
     if first in (ord("s"), ord("t"), ord("m"), ord("d")):
         return end + 1
     if first == ord("l"):
@@ -254,7 +264,7 @@ def _is_cut(kind: Index, after: Index) -> bool:
 
 @compiled
 def _after_white_space(
-    text: Bytes, at: Index, stop: Index, classes: Bytes
+    text: Address, at: Index, stop: Index, classes: Address
 ) -> tuple[Index, Index, Index]:
     """Return the end of a word of white space, or `at` where it joins what follows.
 
@@ -280,7 +290,7 @@ def _after_white_space(
 
 @compiled
 def _next_of_spaced(
-    text: Bytes, at: Index, stop: Index, classes: Bytes
+    text: Address, at: Index, stop: Index, classes: Address
 ) -> tuple[Index, Index, Index, bool]:
     if at >= stop:
         return stop, stop, stop, False

@@ -5,12 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled
+from pipeline.compiled import Index, byte_at, compiled, eight_bytes
 from pipeline.words.cuts import next_word
 from pipeline.words.spelling import ID_BITS, Spelling
 from pipeline.words.table import Bytes
 
 NEVER = np.int64(1) << 62
+_ONES, _SIX, _SEVEN, _TOP = np.uint64(0x0101010101010101), np.uint64(6), np.uint64(7), np.uint64(56)
 
 
 class Sought(NamedTuple):
@@ -42,13 +43,17 @@ class Sought(NamedTuple):
 def byte_places(raw: Bytes, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return at which bytes of a text in UTF-8 some of its characters begin, both in order."""
     found = np.empty(len(places), np.int64)
+    text = raw.ctypes.data
     character = at = 0
     for index in range(len(places)):
-        while character < places[index]:
+        while character + 8 <= places[index]:
+            some = eight_bytes(text, at)
+            inner = (some >> _SEVEN) & ~(some >> _SIX) & _ONES  # bytes 10xxxxxx begin nothing
+            character += 8 - np.int64((inner * _ONES) >> _TOP)
+            at += 8
+        while character < places[index] or byte_at(text, at) & 0xC0 == 0x80:
+            character += byte_at(text, at) & 0xC0 != 0x80
             at += 1
-            while raw[at] & 0xC0 == 0x80:
-                at += 1
-            character += 1
         found[index] = at
     return found
 
@@ -151,6 +156,8 @@ def _settle_cut(
     classes, style = rules
     sought.cut_tokens[cut], sought.within[cut] = token, -1
     if last >= sought.cut_starts[cut]:
-        _, end, _, _ = next_word(raw, last, sought.cut_stops[cut], classes, style)
+        _, end, _, _ = next_word(
+            raw.ctypes.data, last, sought.cut_stops[cut], classes.ctypes.data, style
+        )
         if sought.cuts[cut] < end:
             sought.cut_tokens[cut], sought.within[cut] = last_token, last

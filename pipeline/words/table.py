@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled, eight_bytes, inlined
+from pipeline.compiled import Address, Index, compiled, eight_bytes, inlined
 
 SHORT = 16
 """Bytes of a word that fit into its key."""
@@ -18,14 +18,12 @@ _PRIME = np.uint64(0x00000100000001B3)
 """Multiplier of the 64-bit FNV-1a hash (Fowler, Noll and Vo)."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 """2**64 divided by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4)."""
-_EIGHT, _HALF, _TOP = np.uint64(8), np.uint64(32), np.uint64(33)
+_EIGHT, _HALF, _TOP, _ALL = np.uint64(8), np.uint64(32), np.uint64(33), np.uint64(2**64 - 1)
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 NOTHING = np.uint64(0)
 
 PADDING = 8
 """Bytes after a text that must be there, whatever they are: eight are read at once."""
-FIRST_BYTES = np.array([2 ** (8 * count) - 1 for count in range(9)], np.uint64)
-"""What leaves of eight bytes the first so many."""
 
 Bytes = NDArray[np.uint8]
 
@@ -68,22 +66,26 @@ def make_table(words: int, long_bytes: int) -> Table:
 
 
 @inlined
-def key_of(text: Bytes, start: Index, stop: Index) -> tuple[np.uint64, np.uint64]:
+def key_of(text: Address, start: Index, stop: Index) -> tuple[np.uint64, np.uint64]:
     """Return the two halves of the key of `text[start:stop]`; PADDING bytes must follow it."""
     length = stop - start
-    low, high = eight_bytes(text, start), NOTHING
     if length <= 8:
-        low &= FIRST_BYTES[length]
-    elif length <= SHORT:
-        high = eight_bytes(text, start + 8) & FIRST_BYTES[length - 8]
-    else:
-        low = NOTHING
-        for at in range(start, stop, 8):
-            some = eight_bytes(text, at) & FIRST_BYTES[min(8, stop - at)]
-            low = (low ^ some) * _PRIME
-            low ^= low >> _HALF
-            high = (high + some) * _MIX
+        return _some_bytes(text, start, length), NOTHING
+    if length <= SHORT:
+        return eight_bytes(text, start), _some_bytes(text, start + 8, length - 8)
+    low, high = NOTHING, NOTHING
+    for at in range(start, stop, 8):
+        some = _some_bytes(text, at, min(8, stop - at))
+        low = (low ^ some) * _PRIME
+        low ^= low >> _HALF
+        high = (high + some) * _MIX
     return low, high
+
+
+@inlined
+def _some_bytes(text: Address, at: Index, count: Index) -> np.uint64:
+    """Return up to eight bytes, at least one, as a number."""
+    return eight_bytes(text, at) & (_ALL >> np.uint64(64 - 8 * count))
 
 
 @inlined

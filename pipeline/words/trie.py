@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled, inlined
+from pipeline.compiled import Index, compiled
 from pipeline.words.table import Bytes
 
 NO_PIECE = np.uint32(0xFFFFFFFF)
@@ -100,10 +100,3 @@ def _find_place(
             return place
         place += 1
     return FULL
-
-
-@inlined
-def step(base: NDArray[np.int32], check: NDArray[np.int32], state: Index, byte: Index) -> Index:
-    """Return the state that a byte leads to, or NO_STATE; a loop is faster with arrays alone."""
-    place = np.int64(base[state]) + np.int64(byte)
-    return place if check[place] == state else NO_STATE

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.compiled import Index, compiled
 from pipeline.words.spelling import LONGEST, NONE, Flags, Fold, Spelling, finish, fold_word
 from pipeline.words.table import Bytes, Table
-from pipeline.words.trie import NO_PIECE, NO_STATE, ROOT, Trie, step
+from pipeline.words.trie import NO_PIECE, ROOT, Trie
 
 METASPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 UNKNOWN_PENALTY = 10.0
@@ -96,9 +96,10 @@ def _find_path(
             after += 1
         is_known, state = False, ROOT
         for end in range(begin + 1, length + 1):
-            state = step(base, check, state, text[end - 1])
-            if state == NO_STATE:
+            place = base[state] + text[end - 1]
+            if check[place] != state:
                 break
+            state = place
             piece = pieces[state]
             if piece != NO_PIECE:
                 score = here + scores[piece]

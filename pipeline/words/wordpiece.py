@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.compiled import Index, compiled
 from pipeline.words.spelling import LONGEST, NONE, Flags, Fold, Spelling, finish, fold_word
 from pipeline.words.table import Bytes, Table
-from pipeline.words.trie import NO_PIECE, NO_STATE, ROOT, Trie, step
+from pipeline.words.trie import NO_PIECE, ROOT, Trie
 
 
 class WordPieces(NamedTuple):
@@ -63,10 +63,10 @@ def _write_pieces(
         piece: Index = NO_PIECE
         stop, end, state = start, start, ROOT
         while end < length:
-            state = step(base, check, state, text[end])
-            if state == NO_STATE:
+            place = base[state] + text[end]
+            if check[place] != state:
                 break
-            end += 1
+            state, end = place, end + 1
             if pieces[state] != NO_PIECE:
                 piece, stop = pieces[state], end
         if piece == NO_PIECE:  # one piece that is not there makes the whole word [UNK]

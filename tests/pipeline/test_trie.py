@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiled import compiled, eight_bytes, trailing_zeros
-from pipeline.words.trie import NO_PIECE, NO_STATE, ROOT, make_trie, step
+from pipeline.compiled import byte_at, compiled, eight_bytes, trailing_zeros
+from pipeline.words.trie import NO_PIECE, ROOT, make_trie
 
 STRINGS = st.binary(min_size=1, max_size=6) | st.text("ab\xe9", min_size=1).map(str.encode)
 
@@ -13,9 +13,10 @@ def pieces_at(trie, text: bytes) -> dict[int, int]:
     """Return the id of each piece that a text begins with, by its end."""
     found, state = {}, ROOT
     for end, byte in enumerate(text, 1):
-        state = step(trie.base, trie.check, state, byte)
-        if state == NO_STATE:
+        place = trie.base[state] + byte
+        if trie.check[place] != state:
             break
+        state = place
         if trie.ids[state] != NO_PIECE:
             found[end] = int(trie.ids[state])
     return found
@@ -39,7 +40,7 @@ def test_strings_of_all_bytes_find_room():
 
 @compiled
 def read(text, at):
-    return eight_bytes(text, at)
+    return eight_bytes(text.ctypes.data, at), byte_at(text.ctypes.data, at + 7)
 
 
 @compiled
@@ -50,8 +51,9 @@ def count(bits):
 @given(st.binary(min_size=8, max_size=24), st.data())
 def test_eight_bytes_are_read_from_anywhere(content, data):
     at = data.draw(st.integers(0, len(content) - 8))
-    found = int(read(np.frombuffer(content, np.uint8), at))
+    found, byte = read(np.frombuffer(content, np.uint8), at)
     assert found == int.from_bytes(content[at : at + 8], "little")
+    assert byte == content[at + 7]
 
 
 @pytest.mark.parametrize("zeros", range(64))
