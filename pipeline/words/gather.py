@@ -44,7 +44,8 @@ def byte_places(raw: Bytes, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return at which bytes of a text in UTF-8 some of its characters begin, both in order."""
     found = np.empty(len(places), np.int64)
     text = raw.ctypes.data
-    character = at = 0
+    character: Index = 0
+    at: Index = 0
     for index in range(len(places)):
         while character + 8 <= places[index]:
             some = eight_bytes(text, at)

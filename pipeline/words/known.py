@@ -10,7 +10,16 @@ from tokenizers import Tokenizer
 from pipeline.words.characters import GROWTH
 from pipeline.words.column import Words, number_words
 from pipeline.words.library import flags_of
-from pipeline.words.spelling import ID_BITS, NONE, PUNCTUATION, SINGLE, START, Flags, Spelling
+from pipeline.words.spelling import (
+    ID_BITS,
+    LONGEST,
+    NONE,
+    PUNCTUATION,
+    SINGLE,
+    START,
+    Flags,
+    Spelling,
+)
 from pipeline.words.table import Bytes, Table, grow, make_table, read_words
 
 FIRST_WORDS, FIRST_BYTES = 1 << 17, 1 << 20
@@ -19,8 +28,8 @@ WORD_BYTES = 118
 """Memory of a word in the arrays of its table, two slots included, and its place."""
 TOKEN_BYTES = 5
 """Memory of a token of a known word."""
-LIBRARY_WORDS = 1 << 14
-"""Words handed to `tokenizers` at a time: its encodings take 50 times the text's memory."""
+WORDS_AT_A_TIME = 1 << 14
+"""Words that are spelt together: the encodings of `tokenizers` take 50 times their memory."""
 
 Speller = Callable[[Table, int, int, NDArray[np.bool_], Spelling], None]
 """Spells what it can of the words numbered from one to before another."""
@@ -53,16 +62,15 @@ class KnownWords:
         if not some:
             self._make_room(int(words.lengths[0]))
             some = number_words(raw, words, count, self._table, self._plain)
-        self._spell_new()
+        last = int(self._table.used[0])
+        while self._spelt < last:
+            first, self._spelt = self._spelt, min(last, self._spelt + WORDS_AT_A_TIME)
+            self._spell(first, self._spelt)
         return some
 
-    def _spell_new(self) -> None:
-        """Find the tokens of the words that were not known before."""
-        first, last = self._spelt, int(self._table.used[0])
-        if first == last:
-            return
-        self._spelt = last
-        sizes = self._table.lengths[first:last]
+    def _spell(self, first: int, last: int) -> None:
+        """Find the tokens of the words numbered from `first` to before `last`."""
+        sizes = np.minimum(self._table.lengths[first:last], LONGEST)
         self._reserve(GROWTH * int(sizes.sum(dtype=np.int64)) + last - first)
         out = self.spelling
         out.counts[first:last] = NONE
@@ -71,8 +79,8 @@ class KnownWords:
         rest = first + np.flatnonzero(out.counts[first:last] == NONE)
         for plain in (True, False):
             words = rest[self._plain[rest] == plain]
-            for at in range(0, len(words), LIBRARY_WORDS):
-                self._spell_by_library(words[at : at + LIBRARY_WORDS], plain=plain)
+            if len(words):
+                self._spell_by_library(words, plain=plain)
         self._note_singles(first, last)
 
     def _note_singles(self, first: int, last: int) -> None:
@@ -110,7 +118,7 @@ class KnownWords:
         """Make room for so many more tokens."""
         old = self.spelling
         if old.used[0] + tokens > len(old.ids):
-            size = 2 * (int(old.used[0]) + tokens)
+            size = 3 * int(old.used[0]) // 2 + tokens
             self.spelling = old._replace(
                 ids=np.resize(old.ids, size), flags=np.resize(old.flags, size)
             )
