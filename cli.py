@@ -3,9 +3,7 @@
 Each command imports its own code when it runs, so that `--help` answers at once.
 """
 
-import os
 import shlex
-from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +11,18 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pipeline.config import FetchConfig, PackConfig, TokenizeConfig
-from pipeline.flags import Command, Size, build, configured_by
+from pipeline.config import FetchConfig, PackConfig, TokenizeConfig, import_config
+from pipeline.flags import (
+    PATH,
+    Size,
+    build,
+    configured_by,
+    data_option,
+    folder,
+    from_option,
+    given,
+    workers_option,
+)
 from pipeline.sources import SOURCES
 from train.config import Device, PretrainConfig, pretrain_config
 from train.glue_config import GlueConfig
@@ -46,12 +54,6 @@ class Boundary(click.Group):
             ) from None
 
 
-def given(name: str) -> bool:
-    """Return whether a person gave this option."""
-    source = click.get_current_context().get_parameter_source(name)
-    return source not in (None, click.core.ParameterSource.DEFAULT)
-
-
 def show(outcome: "Outcome") -> None:
     """Print what a stage made, or that it was made before."""
     from pipeline.balance import describe
@@ -66,24 +68,7 @@ def next_command(*words: str | Path) -> None:
     click.echo(f"next: python cli.py {shlex.join(map(str, words))}")
 
 
-def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
-    """Return an option that names a folder."""
-    return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
-
-
 SENTENCE = "Paris is the [MASK] of France."
-PATH: click.Path = click.Path(path_type=Path)
-workers_option = click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 1,
-    show_default=True,
-    help="processes; the result does not depend on it",
-)
-data_option = folder("--data", "data", "folder that holds raw/, text/, glue/ and vocab/")
-from_option = click.option(
-    "--from", "source_path", type=PATH, help="an already downloaded file or folder"
-)
 device_option = click.option(
     "--device",
     type=click.Choice(get_args(Device)),
@@ -134,12 +119,23 @@ def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa
 @main.command()
 @folder("--text", "data/text", "folder that fetch filled")
 @folder("--out", "data/tokenizer", "folder to write")
+@click.option(
+    "--import",
+    "vocabulary",
+    type=PATH,
+    help="train nothing: take over a vocab.txt, tokenizer.json, spiece.model or vocab.json",
+)
 @configured_by(TokenizeConfig)
-def tokenize(text: Path, out: Path, **options: Any) -> None:  # noqa: ANN401
+def tokenize(text: Path, out: Path, vocabulary: Path | None, **options: Any) -> None:  # noqa: ANN401
     """Train a tokenizer on the text; it loads in `tokenizers` and in `transformers`."""
-    from pipeline.tokenizer import train_tokenizer
+    from pipeline.tokenizer import import_tokenizer, train_tokenizer
 
-    show(train_tokenizer(text, out, build(TokenizeConfig, options)))
+    if vocabulary is None:
+        show(train_tokenizer(text, out, build(TokenizeConfig, options)))
+    else:
+        config = build(import_config, options)
+        reported = text if text.is_dir() or given("text") else None
+        show(import_tokenizer(vocabulary, reported, out, config))
     next_command("pack", "--text", text, "--tokenizer", out, "--out", out.parent / "shards")
 
 

@@ -48,10 +48,28 @@ def describe_vocab(manifest: Manifest) -> str:
 
 
 def describe_tokenizer(manifest: Manifest) -> str:
-    """Return what `tokenize` trained."""
-    size, kind = manifest.counts["vocab_size"], manifest.config["type"]
-    ids = ", ".join(f"{token} {number}" for token, number in manifest.counts["special_ids"].items())
-    return f"{kind} vocabulary of {size:,} entries; {ids}"
+    """Return what `tokenize` trained or took over, and what that does to text."""
+    counts = manifest.counts
+    tokens = counts["special_tokens"].items()
+    ids = (f"{token} {counts['special_ids'][role]}" for role, token in tokens)
+    unused = f", {counts['unused_entries']} of them unused" if counts["unused_entries"] else ""
+    lines = [f"{counts['type']} vocabulary of {counts['vocab_size']:,} entries{unused}"]
+    lines += [", ".join(ids), *counts.get("remarks", ())]
+    sources = counts["report"]["sources"]
+    table = [("", "tokens a word", "characters a token", "unknown tokens", "trained on")]
+    for name, rates in sources.items():
+        drawn = counts.get("sample", {}).get(name)
+        table.append(
+            (
+                name,
+                f"{rates['tokens_per_word']:.3f}",
+                f"{rates['characters_per_token']:.3f}",
+                f"{100 * rates['unknown_rate']:.3f} %",
+                f"{drawn['text_bytes'] / 1e6:,.1f} MB" if drawn else "-",
+            )
+        )
+    lines += _align(table) if sources else []
+    return "\n".join([*lines, *map(" | ".join, counts["report"]["sentences"])])
 
 
 def describe_shards(manifest: Manifest) -> str:

@@ -1,8 +1,8 @@
 """What a person can choose in `fetch`, `tokenize` and `pack`, with checks; nothing heavy."""
 
 import re
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """In this order they take the ids 0 to 4 of every tokenizer trained here."""
@@ -10,6 +10,9 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 SIZE = "size"
 """Marks a field in bytes, whose flag takes 100MB or 4GB."""
+SIZE_OR_ALL = "size or all"
+"""Marks one whose flag takes `all` too, which is `ALL` and then None."""
+ALL = 0
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][a-z]{2,12}){0,2}")
 """Names of Wikipedias, as in zh_min_nan."""
@@ -39,19 +42,59 @@ class FetchConfig:
 class TokenizeConfig:
     """How a tokenizer is trained."""
 
-    type: Annotated[Literal["wordpiece", "bpe"], "WordPiece, or byte-level BPE"] = "wordpiece"
+    type: Annotated[
+        Literal["wordpiece", "bpe", "unigram"],
+        "BERT's WordPiece, GPT-2's byte-level BPE, or ALBERT's Unigram",
+    ] = "wordpiece"
     vocab_size: Annotated[int, "entries, special tokens included"] = 30522
     lowercase: Annotated[
-        bool | None, "fold case and strip accents; by default yes for wordpiece, no for bpe"
+        bool | None, "fold case and strip accents; by default no for bpe, as a file to import says"
     ] = None
+    sample: Annotated[
+        int | None, "text to train on, drawn evenly over the sources; or all", SIZE_OR_ALL
+    ] = 10**9
+    pad_to_multiple_of: Annotated[
+        int, "round the vocabulary up with unused entries; 8 suits GPUs"
+    ] = 1
 
     def __post_init__(self) -> None:
         if self.lowercase is None:
-            object.__setattr__(self, "lowercase", self.type == "wordpiece")
+            object.__setattr__(self, "lowercase", self.type != "bpe")
+        if self.sample == ALL:
+            object.__setattr__(self, "sample", None)
         smallest = len(SPECIAL_TOKENS) + 256
         if not smallest <= self.vocab_size <= 1 << 20:
             message = f"--vocab-size {self.vocab_size} is not between {smallest} and {1 << 20}"
             raise ValueError(message)
+        _check_padding(self.pad_to_multiple_of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportConfig:
+    """How a tokenizer made elsewhere is taken over."""
+
+    lowercase: bool | None = None
+    """Whether case is folded; None: as the file says, or shows."""
+    pad_to_multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        _check_padding(self.pad_to_multiple_of)
+
+
+def import_config(**options: Any) -> ImportConfig:  # noqa: ANN401
+    """Make an `ImportConfig` of the options of a `TokenizeConfig` that were given.
+
+    Raises:
+        ValueError: One of them is about training.
+    """
+    for name in options.keys() - {field.name for field in fields(ImportConfig)}:
+        raise ValueError(f"--{name.replace('_', '-')} is for training, not for --import")
+    return ImportConfig(**options)
+
+
+def _check_padding(multiple: int) -> None:
+    if not 1 <= multiple <= 1024:
+        raise ValueError(f"--pad-to-multiple-of {multiple} is not between 1 and 1024")
 
 
 @dataclass(frozen=True, kw_only=True)

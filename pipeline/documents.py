@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from blake3 import blake3
+from numpy.typing import NDArray
 
 from shards.errors import DataError
 from shards.files import write_atomically
@@ -153,17 +155,32 @@ def row_groups(path: Path, copies: Collection[int]) -> list[RowGroup]:
     return groups
 
 
-def read_texts(group: RowGroup) -> list[str]:
-    """Read the texts of one row group, without copies.
+def read_texts(group: RowGroup, is_chosen: NDArray[np.bool_] | None = None) -> list[str]:
+    """Read the texts of one row group, without copies; all of them or those chosen.
+
+    Raises:
+        DataError: The part is missing or broken.
+    """
+    column = read_columns(group, ["text"])["text"]
+    try:
+        texts: list[str] = (column if is_chosen is None else column.filter(is_chosen)).to_pylist()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{group.path} cannot be read ({error})", REFETCH) from error
+    return texts
+
+
+def read_columns(group: RowGroup, columns: list[str]) -> pa.Table:
+    """Read some columns of one row group, without copies.
 
     Raises:
         DataError: The part is missing or broken.
     """
     try:
-        table = open_part(group.path).read_row_group(group.group, columns=["text"])
-        texts: list[str] = table[0].to_pylist()
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        table = open_part(group.path).read_row_group(group.group, columns=columns)
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"{group.path} cannot be read ({error})", REFETCH) from error
-    for row in reversed(group.copies):
-        del texts[row]
-    return texts
+    if not group.copies:
+        return table
+    is_kept = np.ones(len(table), np.bool_)
+    is_kept[list(group.copies)] = False
+    return table.filter(is_kept)

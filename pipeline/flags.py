@@ -1,18 +1,21 @@
-"""Command-line flags made from configuration dataclasses, so that each is written down once."""
+"""Command-line flags: those of configuration dataclasses, and those that commands share."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from pipeline.config import SIZE
+from pipeline.config import ALL, SIZE, SIZE_OR_ALL
 
 Command = Callable[..., None]
 Made = TypeVar("Made")
 
+PATH: click.Path = click.Path(path_type=Path)
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
 
 
@@ -40,11 +43,11 @@ def _flag(field: Field[Any], hint: Any) -> Callable[[Command], Command]:  # noqa
     if kind is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", field.name, default=None, help=text)
     choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else kind
-    if SIZE in marks:
-        choices = Size()
+    if is_size := SIZE in marks or SIZE_OR_ALL in marks:
+        choices = Size(or_all=SIZE_OR_ALL in marks)
     if field.default is not None:
         default = "the preset's" if field.default is MISSING else field.default
-        if isinstance(default, int) and SIZE in marks:
+        if isinstance(default, int) and is_size:
             default = f"{default / 10**9:g}GB"
         text += f"  [default: {default}]"
     return click.option(flag, field.name, type=choices, default=None, help=text)
@@ -59,14 +62,23 @@ def build(make: Callable[..., Made], options: dict[str, Any]) -> Made:
 
 
 class Size(click.ParamType[int]):
-    """A number of bytes such as 100MB; kB, MB and GB are powers of ten."""
+    """A number of bytes such as 100MB; kB, MB and GB are powers of ten.
+
+    Args:
+        or_all: Whether the word "all" is a size too: `ALL`.
+    """
 
     name = "size"
+
+    def __init__(self, *, or_all: bool = False) -> None:
+        self.or_all = or_all
 
     def convert(
         self, value: str, parameter: click.Parameter | None, context: click.Context | None
     ) -> int:
         """Return the bytes."""
+        if self.or_all and value == "all":
+            return ALL
         for unit, scale in UNITS.items():
             number = value.upper().removesuffix(unit)
             if number != value.upper():
@@ -76,3 +88,27 @@ class Size(click.ParamType[int]):
                         return int(size)
                 break
         raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)
+
+
+def given(name: str) -> bool:
+    """Return whether a person gave this option."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
+    """Return an option that names a folder."""
+    return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
+
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="processes; the result does not depend on it",
+)
+data_option = folder("--data", "data", "folder that holds raw/, text/, glue/ and vocab/")
+from_option = click.option(
+    "--from", "source_path", type=PATH, help="an already downloaded file or folder"
+)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.config import SPECIAL_TOKENS, PackConfig
+from pipeline.config import PackConfig
 from pipeline.documents import RowGroup
 from pipeline.encode import MEMORY, load_tokenizer
 from pipeline.masks import MASK_PROBABILITY
 from pipeline.shard_task import ShardTask, make_shard
 from pipeline.stage import Outcome, finish, finished, run_parts, sole_writer
 from pipeline.texts import TextSource, text_sources
+from pipeline.vocabulary.special import read_names
 from shards.errors import DataError
 from shards.files import hash_file, write_atomically
 from shards.format import ShardHeader
@@ -94,21 +95,19 @@ def _header(folder: Path, config: PackConfig) -> ShardHeader:
     path = folder / "tokenizer.json"
     remedy = "use a folder made by `python cli.py tokenize`"
     vocabulary = load_tokenizer(path).get_vocab()
-    if missing := [token for token in SPECIAL_TOKENS if token not in vocabulary]:
+    names = read_names(folder / "tokenizer_config.json")
+    if missing := [token for token in names.values() if token not in vocabulary]:
         raise DataError(f"{path} has no token {missing[0]}", remedy)
-    if missing := [name for name in TOKENIZER_FILES if not (folder / name).is_file()]:
-        raise DataError(f"{folder} has no {missing[0]}", remedy)
-    pad, unk, cls, sep, mask = (vocabulary[token] for token in SPECIAL_TOKENS)
     return ShardHeader(
         max_length=config.max_length,
         vocab_size=max(vocabulary.values()) + 1,
         mask_sets=config.mask_sets,
         mask_probability=MASK_PROBABILITY,
-        pad_token_id=pad,
-        unk_token_id=unk,
-        cls_token_id=cls,
-        sep_token_id=sep,
-        mask_token_id=mask,
+        pad_token_id=vocabulary[names["pad"]],
+        unk_token_id=vocabulary[names["unk"]],
+        cls_token_id=vocabulary[names["cls"]],
+        sep_token_id=vocabulary[names["sep"]],
+        mask_token_id=vocabulary[names["mask"]],
         tokenizer=hash_file(path),
     )
 

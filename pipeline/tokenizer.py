@@ -1,193 +1,152 @@
-"""The `tokenize` stage: train WordPiece or byte-level BPE with the `tokenizers` package.
+"""The `tokenize` stage: a tokenizer trained here, or taken over from elsewhere, and what it does.
 
-Its WordPiece trainer gives other ids from run to run (huggingface/tokenizers #1794), because it
-numbers the characters in hash order. They are therefore counted here and handed over in a fixed
-order, as special tokens, which are numbered as given; the vocabulary is then rebuilt without them.
+Either way it is tokenizer.json and tokenizer_config.json in Hugging Face's layout, with five
+special tokens, and the manifest holds their ids.
 """
 
 import json
-import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
-from tqdm import tqdm
+from tokenizers import Tokenizer
 
-from pipeline.config import SPECIAL_TOKENS, TokenizeConfig
-from pipeline.documents import read_texts
-from pipeline.sentences import paragraphs_of
+from pipeline.config import ImportConfig, TokenizeConfig
 from pipeline.stage import Outcome, finished, sole_writer
-from pipeline.texts import TextSource, text_sources
+from pipeline.texts import text_sources
+from pipeline.vocabulary.imports import read_vocabulary, vocabulary_files
+from pipeline.vocabulary.report import report
+from pipeline.vocabulary.sample import Sample, draw_sample
+from pipeline.vocabulary.special import (
+    STANDARD,
+    Names,
+    add_roles,
+    hugging_face_config,
+    pad_vocabulary,
+    role_ids,
+    typed_specials,
+)
+from pipeline.vocabulary.train import train
 from shards.errors import DataError
-from shards.files import write_text
+from shards.files import hash_file, write_text
 from shards.manifest import Manifest, library_versions, record_file
-
-ALPHABET_SIZE = 1000
-"""Most frequent characters kept; rarer ones become [UNK] (limit_alphabet of the WordPiece trainers
-in huggingface/tokenizers and bert; English text has about 100)."""
-LONG_WORD = re.compile(r"\b\w{101,}")
-"""WordPiece makes [UNK] of a word over 100 characters (max_input_chars_per_word of bert and
-huggingface/tokenizers), and the trainers take hours over one of a million."""
-PAD, UNK, CLS, SEP, MASK = SPECIAL_TOKENS
 
 
 def train_tokenizer(text: Path, out: Path, config: TokenizeConfig) -> Outcome:
-    """Train a tokenizer on all text under `text` and write it in Hugging Face's layout.
+    """Train a tokenizer on a sample of the text under `text`.
 
     Raises:
         DataError: No text, too little for the vocabulary, or `out` holds another choice's result.
     """
     with sole_writer(out):
-        return _train_tokenizer(text, out, config)
+        sources = text_sources(text)
+        inputs = {source.name: source.manifest.fingerprint() for source in sources}
+        if manifest := finished(out, "tokenize", asdict(config), inputs):
+            return Outcome(manifest, was_finished=True)
+        sample = draw_sample(sources, config.sample)
+        tokenizer = train(sample, config)
+        _check_size(tokenizer, text, sample, config)
+        tokenizer_class = "BertTokenizer" if config.type == "wordpiece" else FAST
+        made = _Made(tokenizer, STANDARD, config.type, tokenizer_class, bool(config.lowercase))
+        counts = {
+            "sample": {
+                part.source.name: {"documents": part.documents, "text_bytes": part.text_bytes}
+                for part in sample
+            }
+        }
+        return _write(out, made, asdict(config), inputs, counts, sample)
 
 
-def _train_tokenizer(text: Path, out: Path, config: TokenizeConfig) -> Outcome:
-    sources = text_sources(text)
-    inputs = {source.name: source.manifest.fingerprint() for source in sources}
-    if manifest := finished(out, "tokenize", asdict(config), inputs):
-        return Outcome(manifest, was_finished=True)
-    train = _train_wordpiece if config.type == "wordpiece" else _train_bpe
-    tokenizer = train(sources, config)
-    _check_size(tokenizer, text, config)
+FAST = "PreTrainedTokenizerFast"
+"""Reads a tokenizer.json as it is; BertTokenizer would undo byte-level BPE, AlbertTokenizer would
+cut at symbols where sentencepiece does not."""
+
+
+def import_tokenizer(path: Path, text: Path | None, out: Path, config: ImportConfig) -> Outcome:
+    """Take over the tokenizer at `path`, a file or a folder; report it on `text`, if given.
+
+    Raises:
+        DataError: A file is missing or broken, or `out` holds another choice's result.
+    """
+    with sole_writer(out):
+        files = vocabulary_files(path)
+        if files[0].parent.resolve() == out.resolve():
+            raise DataError(f"{out} holds what is to be imported", "choose another folder (--out)")
+        beside = files[0].parent / "tokenizer_config.json"  # may name the special tokens
+        read = [*files, beside] if beside.is_file() else files
+        inputs = {file.name: hash_file(file) for file in read}
+        if manifest := finished(out, "tokenize", asdict(config), inputs):
+            return Outcome(manifest, was_finished=True)
+        imported = read_vocabulary(files, config)
+        tokenizer, appended = add_roles(imported.tokenizer, imported.names)
+        made = _Made(
+            tokenizer,
+            imported.names,
+            imported.kind,
+            imported.tokenizer_class,
+            imported.lowercase,
+        )
+        remarks = [f"{', '.join(file.name for file in files)}: {imported.kind}", *imported.remarks]
+        if appended:
+            remarks.append(f"appended, as the file has none: {', '.join(appended)}")
+        if typed := typed_specials(tokenizer, imported.names):
+            remarks.append(f"special even where they are typed in a text: {', '.join(typed)}")
+        sample = draw_sample(text_sources(text), None) if text else []
+        return _write(out, made, asdict(config), inputs, {"remarks": remarks}, sample)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A tokenizer with its special tokens, and what others must know of it."""
+
+    tokenizer: Tokenizer
+    names: Names
+    kind: str
+    tokenizer_class: str
+    lowercase: bool
+
+
+def _write(
+    out: Path,
+    made: _Made,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    counts: Mapping[str, Any],
+    sample: Sample,
+) -> Outcome:
+    """Pad the vocabulary, and write everything, the manifest last."""
+    size = made.tokenizer.get_vocab_size()
+    tokenizer = pad_vocabulary(made.tokenizer, config["pad_to_multiple_of"])
+    hugging_face = hugging_face_config(made.names, made.tokenizer_class, made.lowercase)
     write_text(out / "tokenizer.json", tokenizer.to_str(pretty=True))
-    write_text(out / "tokenizer_config.json", json.dumps(_hugging_face_config(config), indent=1))
+    write_text(out / "tokenizer_config.json", json.dumps(hugging_face, indent=1))
     manifest = Manifest(
         stage="tokenize",
-        config=asdict(config),
-        inputs=inputs,
-        files={
-            name: record_file(out / name) for name in ("tokenizer.json", "tokenizer_config.json")
-        },
+        config=dict(config),
+        inputs=dict(inputs),
+        files={name: record_file(out / name) for name in FILES},
         counts={
+            "type": made.kind,
             "vocab_size": tokenizer.get_vocab_size(),
-            "special_ids": {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS},
+            "unused_entries": tokenizer.get_vocab_size() - size,
+            "special_ids": role_ids(tokenizer, made.names),
+            "special_tokens": dict(made.names),
+            **counts,
+            "report": report(tokenizer, made.names["unk"], sample),
         },
-        versions=library_versions("tokenizers"),
+        versions=library_versions("tokenizers", "numpy", "numba"),
     )
     manifest.write(out)
     return Outcome(manifest, was_finished=False)
 
 
-def _paragraphs(sources: list[TextSource], label: str) -> Iterator[str]:
-    """Yield every paragraph of every source, with a progress bar in bytes of text."""
-    total = sum(source.text_bytes for source in sources)
-    with tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=None) as progress:
-        for source in sources:
-            for group in source.row_groups():
-                for text in read_texts(group):
-                    yield from paragraphs_of(text)
-                    progress.update(len(text.encode()))
+FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
-def _training_text(sources: list[TextSource]) -> Iterator[str]:
-    """Yield every paragraph, words that are too long cut to pieces of 100 characters."""
-    for paragraph in _paragraphs(sources, "train"):
-        yield LONG_WORD.sub(_cut, paragraph)
-
-
-def _cut(word: re.Match[str]) -> str:
-    text = word[0]
-    return " ".join(text[start : start + 100] for start in range(0, len(text), 100))
-
-
-def _train_wordpiece(sources: list[TextSource], config: TokenizeConfig) -> Tokenizer:
-    lowercase = bool(config.lowercase)
-    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    # Each character takes two entries; half of a small vocabulary is left to longer pieces.
-    size = min(ALPHABET_SIZE, (config.vocab_size - len(SPECIAL_TOKENS)) // 4)
-    alphabet = _alphabet(sources, normalizer, size)
-    learner = Tokenizer(models.WordPiece(unk_token=UNK))
-    learner.normalizer = normalizer
-    learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=config.vocab_size,
-        special_tokens=[*SPECIAL_TOKENS, *("##" + character for character in alphabet)],
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        show_progress=False,
-    )
-    learner.train_from_iterator(_training_text(sources), trainer)
-
-    tokenizer = Tokenizer(models.WordPiece(learner.get_vocab(), unk_token=UNK))
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    return _with_pair_template(tokenizer)
-
-
-def _alphabet(
-    sources: list[TextSource], normalizer: normalizers.Normalizer, size: int
-) -> list[str]:
-    """Return the `size` most frequent characters of the normalized text, ties by character."""
-    counts: Counter[str] = Counter()
-    for paragraph in _paragraphs(sources, "characters"):
-        counts.update(paragraph)
-    normalized: Counter[str] = Counter()
-    for character, count in counts.items():
-        for part in normalizer.normalize_str(character):
-            if not part.isspace():
-                normalized[part] += count
-    ranked = sorted(normalized, key=lambda character: (-normalized[character], character))
-    return sorted(ranked[:size])
-
-
-def _train_bpe(sources: list[TextSource], config: TokenizeConfig) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    if config.lowercase:
-        tokenizer.normalizer = normalizers.Sequence(
-            [normalizers.NFD(), normalizers.Lowercase(), normalizers.StripAccents()]
-        )
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_training_text(sources), trainer)
-    return _with_pair_template(tokenizer)
-
-
-def _with_pair_template(tokenizer: Tokenizer) -> Tokenizer:
-    """Add the special tokens of `[CLS] A [SEP] B [SEP]`, token types 0 and 1, when encoding."""
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{CLS} $A {SEP}",
-        pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",
-        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (CLS, SEP)],
-    )
-    return tokenizer
-
-
-def _check_size(tokenizer: Tokenizer, text: Path, config: TokenizeConfig) -> None:
+def _check_size(tokenizer: Tokenizer, text: Path, sample: Sample, config: TokenizeConfig) -> None:
     size = tokenizer.get_vocab_size()
     if size < config.vocab_size:
         problem = f"{text} yields only {size} vocabulary entries, not {config.vocab_size}"
-        raise DataError(problem, f"add text, or ask for --vocab-size {size} or less")
-
-
-def _hugging_face_config(config: TokenizeConfig) -> dict[str, object]:
-    """Return tokenizer_config.json; BertTokenizer would undo byte-level BPE."""
-    is_wordpiece = config.type == "wordpiece"
-    return {
-        "tokenizer_class": "BertTokenizer" if is_wordpiece else "PreTrainedTokenizerFast",
-        "do_lower_case": config.lowercase,
-        "model_max_length": 512,
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-        "pad_token": PAD,
-        "unk_token": UNK,
-        "cls_token": CLS,
-        "sep_token": SEP,
-        "mask_token": MASK,
-    }
+        more = "add text" if all(part.is_whole for part in sample) else "take a larger --sample"
+        raise DataError(problem, f"{more}, or ask for --vocab-size {size} or less")

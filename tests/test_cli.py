@@ -85,6 +85,13 @@ def test_the_readme_names_every_command():
         ["pack", "--validation-fraction", "0.9"],
         ["tokenize", "--vocab-size", "3"],
         ["tokenize", "--type", "morse"],
+        ["tokenize", "--sample", "0"],
+        ["tokenize", "--sample", "most"],
+        ["tokenize", "--pad-to-multiple-of", "0"],
+        ["tokenize", "--import", "x", "--pad-to-multiple-of", "0"],
+        ["tokenize", "--import", "x", "--vocab-size", "900"],
+        ["tokenize", "--import", "x", "--sample", "all"],
+        ["tokenize", "--import", "x", "--type", "bpe"],
         ["pretrain", "--preset", "giant"],
         ["pretrain", "--steps", "0"],
         ["pretrain", "--resume"],
@@ -147,6 +154,34 @@ def test_what_is_missing_is_one_line_that_ends_with_the_command_to_run(
 ):
     monkeypatch.chdir(tmp_path)
     assert one_line(run(*arguments)) == line
+
+
+def test_tokenize_shows_rates_by_source_and_sentences(text_folder, tmp_path):
+    options = shlex.split("--type unigram --vocab-size 400 --sample 50KB --pad-to-multiple-of 64")
+    result = run("tokenize", "--text", text_folder, "--out", tmp_path / "made", *options)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[:2] == [
+        "unigram vocabulary of 448 entries, 48 of them unused",
+        "[PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4",
+    ]
+    assert [line.split()[0] for line in lines[3:5]] == ["books", "pages"]
+    assert all(line.startswith("\N{LOWER ONE EIGHTH BLOCK}") for line in lines[5:10])
+    assert lines[10].startswith("next: python cli.py pack ")
+
+
+def test_a_tokenizer_can_be_imported_with_and_without_text(text_folder, tokenizer_folder, tmp_path):
+    imported = ("tokenize", "--import", tokenizer_folder, "--out", tmp_path / "made")
+    missing = run(*imported, "--text", tmp_path / "none")
+    assert one_line(missing).startswith(f"no text at {tmp_path / 'none'}: ")
+    result = run(*imported, "--text", text_folder)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[:3] == [
+        "wordpiece vocabulary of 600 entries",
+        "[PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4",
+        "tokenizer.json: wordpiece",
+    ]
+    assert "already done" in run(*imported).output
 
 
 def test_a_vocabulary_too_large_for_the_text_names_the_size_to_ask_for(text_folder, tmp_path):

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from model.huggingface import MaskedLanguageModel, load_masked_language_model
 from pipeline.encode import load_tokenizer
+from pipeline.vocabulary.special import read_names
 from shards.errors import DataError
 from train.runs import find_export
 
@@ -36,21 +37,22 @@ def fill(folder: Path, text: str, top: int) -> Iterator[Filling]:
     """
     generator = find_export(folder) / "generator"
     tokenizer, model = _load(generator)
+    mask = read_names(generator / "tokenizer_config.json")["mask"]
     if top > tokenizer.get_vocab_size():
         problem = f"--top {top} is more than the {tokenizer.get_vocab_size()} entries there are"
         raise DataError(problem, "ask for fewer")
-    encoding = tokenizer.encode(text)
+    encoding = tokenizer.encode(text.replace(MASK, mask))
     limit = model.encoder.config.max_position_embeddings
     if len(encoding.ids) > limit:
         problem = f"the text has {len(encoding.ids)} tokens, the model takes {limit}"
         raise DataError(problem, "shorten it")
-    if MASK not in encoding.tokens:
+    if mask not in encoding.tokens:
         raise DataError(f"the text has no {MASK}", f"put {MASK} where a word is to be filled in")
     input_ids = torch.tensor([encoding.ids])
     with torch.inference_mode():
         logits = model(input_ids, torch.ones_like(input_ids), torch.zeros_like(input_ids))[0]
     for position, token in enumerate(encoding.tokens):
-        if token == MASK:
+        if token == mask:
             best = logits[position].float().softmax(-1).topk(top)
             tokens = [tokenizer.decode([int(i)], skip_special_tokens=False) for i in best.indices]
             yield Filling([token.strip() for token in tokens], best.values.tolist())

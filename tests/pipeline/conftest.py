@@ -26,6 +26,20 @@ def bpe_folder(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> P
 
 
 @pytest.fixture(scope="session")
+def folders(tokenizer_folder: Path, bpe_folder: Path, unigram_folder: Path) -> dict[str, Path]:
+    """A tokenizer of each type, as `tokenize` wrote it."""
+    return {"wordpiece": tokenizer_folder, "bpe": bpe_folder, "unigram": unigram_folder}
+
+
+@pytest.fixture(scope="session")
+def unigram_folder(tmp_path_factory: pytest.TempPathFactory, text_folder: Path) -> Path:
+    """A Unigram tokenizer of 600 entries, trained on `text_folder`."""
+    folder = tmp_path_factory.mktemp("unigram")
+    train_tokenizer(text_folder, folder, TokenizeConfig(type="unigram", vocab_size=600))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tokenizers(tokenizer_folder: Path, bpe_folder: Path) -> dict[str, Tokenizer]:
     """Both tokenizers as `pack` loads them, by type."""
     folders = {"wordpiece": tokenizer_folder, "bpe": bpe_folder}

@@ -84,8 +84,10 @@ def test_the_sheet_of_a_packed_corpus_tells_what_was_kept(shards_folder: Path):
 def test_a_tokenizer_is_told_by_its_size_and_special_ids(tokenizer_folder: Path):
     found = read_manifest(tokenizer_folder)
     assert found is not None
-    expected = "wordpiece vocabulary of 600 entries; [PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4"
-    assert describe(found) == expected
+    assert describe(found).splitlines()[:2] == [
+        "wordpiece vocabulary of 600 entries",
+        "[PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4",
+    ]
 
 
 def test_a_text_is_told_by_what_was_written_dropped_and_cleaned():

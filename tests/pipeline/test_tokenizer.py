@@ -1,26 +1,22 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
 
 from pipeline.config import SPECIAL_TOKENS, TokenizeConfig
+from pipeline.encode import Encoder, load_tokenizer
+from pipeline.texts import text_sources
 from pipeline.tokenizer import train_tokenizer
 from shards.errors import DataError
 from shards.manifest import read_manifest
 
 FILES = ("tokenizer.json", "tokenizer_config.json")
-KINDS = ["wordpiece", "bpe"]
-
-
-@pytest.fixture(scope="module")
-def folders(tokenizer_folder: Path, bpe_folder: Path) -> dict[str, Path]:
-    return {"wordpiece": tokenizer_folder, "bpe": bpe_folder}
+KINDS = ["wordpiece", "bpe", "unigram"]
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +51,85 @@ def test_the_vocabulary_has_the_size_asked_for_and_every_id(folders, kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_its_words_are_looked_up_in_columns(folders, kind: str):
+    assert Encoder(load_tokenizer(folders[kind] / "tokenizer.json")).path == "columnar"
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from pipeline.config import TokenizeConfig
+from pipeline.tokenizer import train_tokenizer
+for kind in {kinds}:
+    config = TokenizeConfig(type=kind, vocab_size=600)
+    train_tokenizer(Path(sys.argv[1]), Path(sys.argv[2]) / kind, config)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_other_processes_and_threads_give_the_same_files(tmp_path, text_folder, folders, threads):
+    command = [sys.executable, "-c", PROGRAM.format(kinds=KINDS), str(text_folder), str(tmp_path)]
+    environment = os.environ | {"RAYON_NUM_THREADS": threads, "PYTHONHASHSEED": threads}
+    subprocess.run(command, check=True, env=environment)
+    for kind in KINDS:
+        for name in FILES:
+            assert (tmp_path / kind / name).read_bytes() == (folders[kind] / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_of_the_text_is_trained_on(tmp_path: Path, text_folder, kind: str):
+    config = TokenizeConfig(type=kind, vocab_size=400, sample=100_000)
+    counts = train_tokenizer(text_folder, tmp_path, config).manifest.counts
+    sizes = [drawn["text_bytes"] for drawn in counts["sample"].values()]
+    assert all(50_000 <= size < 60_000 for size in sizes)
+
+
+def test_a_sample_too_small_for_the_vocabulary_says_so(tmp_path: Path, text_folder: Path):
+    with pytest.raises(DataError, match="yields only") as caught:
+        train_tokenizer(text_folder, tmp_path / "out", TokenizeConfig(sample=1000))
+    assert caught.value.remedy.startswith("take a larger --sample, or ask for --vocab-size ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_a_special_token_typed_in_a_text_is_text(tmp_path, small_text, kind: str, lowercase: bool):
+    train_tokenizer(small_text, tmp_path, small(kind, lowercase=lowercase))
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.json")
+    for text in ("[MASK]", "a [SEP] b", "[PAD][CLS]", "[MASK", "x[MASK]y"):
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        assert not {0, 2, 3, 4} & set(ids), text
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_folder_holds_the_tokenizer_and_its_manifest_only(folders, kind: str):
     assert {path.name for path in folders[kind].iterdir()} == {*FILES, "manifest.json"}
 
 
-def test_the_manifest_tells_what_was_made(tokenizer_folder: Path):
+def test_the_manifest_tells_what_was_made(tokenizer_folder: Path, text_folder: Path):
     manifest = read_manifest(tokenizer_folder)
     assert manifest is not None
     assert manifest.stage == "tokenize"
-    assert manifest.config == {"type": "wordpiece", "vocab_size": 600, "lowercase": True}
+    assert manifest.config == {
+        "type": "wordpiece",
+        "vocab_size": 600,
+        "lowercase": True,
+        "sample": 10**9,
+        "pad_to_multiple_of": 1,
+    }
     assert set(manifest.inputs) == {"books", "pages"}
-    special_ids = dict(zip(SPECIAL_TOKENS, range(5), strict=True))
-    assert manifest.counts == {"vocab_size": 600, "special_ids": special_ids}
+    counts = manifest.counts
+    roles = ("pad", "unk", "cls", "sep", "mask")
+    assert (counts["type"], counts["vocab_size"], counts["unused_entries"]) == ("wordpiece", 600, 0)
+    assert counts["special_ids"] == dict(zip(roles, range(5), strict=True))
+    assert counts["special_tokens"] == dict(zip(roles, SPECIAL_TOKENS, strict=True))
+    sources = text_sources(text_folder)
+    assert counts["sample"] == {
+        source.name: {"documents": source.documents, "text_bytes": source.text_bytes}
+        for source in sources
+    }
+    assert set(counts["report"]["sources"]) == {"books", "pages"}
+    assert len(counts["report"]["sentences"]) == 5
     assert manifest.damaged(tokenizer_folder) == []
 
 
@@ -145,48 +208,6 @@ def test_bpe_encodes_every_text_without_loss(tokenizers):
     text = "\x00 Ωμέγα 中文 😀\u2028 a\u0301  two spaces"
     ids = tokenizers["bpe"].encode(text, add_special_tokens=False).ids
     assert tokenizers["bpe"].decode(ids, skip_special_tokens=False) == text
-
-
-WORDS = st.text(max_size=40) | st.sampled_from(["Baba conder.", "[MASK] is", "Été Ω", ""])
-
-
-@pytest.fixture(scope="module")
-def loaded(folders):
-    """Both tokenizers, as `tokenizers` and as `transformers` load them."""
-    return {
-        kind: (
-            Tokenizer.from_file(str(folder / "tokenizer.json")),
-            AutoTokenizer.from_pretrained(folder),
-        )
-        for kind, folder in folders.items()
-    }
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@given(first=WORDS, second=WORDS.filter(bool))  # to transformers "" is no second text
-def test_transformers_encodes_pairs_alike(loaded, kind, first, second):
-    ours, theirs = loaded[kind]
-    expected, found = ours.encode(first, second), theirs(first, second)
-    assert found["input_ids"] == expected.ids
-    assert found["token_type_ids"] == expected.type_ids
-    assert found["attention_mask"] == expected.attention_mask
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_pair_has_the_layout_of_a_row(loaded, kind: str):
-    _, tokenizer = loaded[kind]
-    found = tokenizer("baba", "conder")
-    ids, types = np.array(found["input_ids"]), np.array(found["token_type_ids"])
-    seps = np.flatnonzero(ids == tokenizer.sep_token_id)
-    assert (ids[0], len(seps), seps[-1]) == (tokenizer.cls_token_id, 2, len(ids) - 1)
-    assert np.array_equal(types, np.arange(len(ids)) > seps[0])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_transformers_knows_the_special_tokens(loaded, kind: str):
-    _, tokenizer = loaded[kind]
-    names = ("pad", "unk", "cls", "sep", "mask")
-    assert [getattr(tokenizer, f"{name}_token_id") for name in names] == [0, 1, 2, 3, 4]
 
 
 def test_a_missing_text_folder_says_what_to_run(tmp_path: Path):
