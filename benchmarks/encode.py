@@ -1,159 +1,233 @@
 """Text to ids: our columns of words against `encode_batch_fast` of `tokenizers`, on one core.
 
-Both encode the same paragraphs, each by itself, with the same tokenizer. Ours counts everything
-from the text to the ids, new words included; what it learns from the tokenizer once (`load`) is
-told apart. The library takes a third of the text in each round, and every id is compared.
-Needs HEARTH_DATA, a folder with vocab/bert-base-uncased-vocab.txt and vocab/gpt2.
+All sides encode the same paragraphs, each by itself, with the same tokenizer, in one process and in
+turn. Ours counts everything from the text to the flat ids, new words included, and so does
+`gigatoken`; both learn from the text, and get all of it in every round. `encode_batch_fast` and
+`tiktoken` are as fast on any part of it, and get every third block in each round, another third
+each time: so every paragraph is compared. A ratio is of the two rates of a round. What is learnt
+from a tokenizer once (`load`) and a worker's peak of memory are measured in a process of its own.
 """
 
 import json
-import os
-import resource
+import sys
 import time
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from statistics import median
 
-os.environ["RAYON_NUM_THREADS"] = "1"  # before tokenizers is imported
-
 import click
-import numpy as np
-from numpy.typing import NDArray
-from tokenizers import (
-    BertWordPieceTokenizer,
-    ByteLevelBPETokenizer,
-    Tokenizer,
-    models,
-    normalizers,
-    pre_tokenizers,
-    trainers,
-)
+from tokenizers import Tokenizer
 
-from pipeline.documents import read_texts
-from pipeline.encode import Encoder
-from pipeline.sentences import paragraphs_of
-from pipeline.texts import text_sources
+from benchmarks.encoding.engines import (
+    LIBRARY,
+    PEERS,
+    Engine,
+    FlatIds,
+    count_differing,
+    hearth,
+    is_gpt2_like,
+)
+from benchmarks.encoding.kinds import KINDS, tokenizers_of
+from benchmarks.encoding.options import text_options
+from benchmarks.encoding.text import Block, find_sources, read_blocks, size_of
+from benchmarks.encoding.worker import Stream, Streamed, load, run_alone
 
 ROUNDS = 3
-BLOCK_BYTES = 1 << 20
-UNIGRAM_TEXT, UNIGRAM_SIZE = 5_000_000, 8000
+MOST_CORES = 1.1
+"""CPU seconds a second of an engine that keeps to one core, with some room for the clock."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One side in one round: MB of text a second, and the ids of a third of the blocks."""
+
+    mb_per_s: float
+    ids: dict[int, FlatIds]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One side beside ours.
+
+    Attributes:
+        mb_per_s: MB of text a second.
+        ratio: Our rate, divided by it.
+        differing: Paragraphs whose ids are not ours.
+    """
+
+    mb_per_s: float
+    ratio: float
+    differing: int
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Both sides on one tokenizer; rates in MB of text a second."""
+    """All sides on one tokenizer; a side that was not run is told in words."""
 
-    ours: float
-    library: float
-    ratio: float
-    load_seconds: float
-    identical: bool
-    peak_bytes: int
+    kind: str
+    name: str
+    mb_per_s: float
+    others: dict[str, Rate | str]
+    worker: Streamed
+
+    @property
+    def library(self) -> Rate:
+        """Return the side that all is compared with."""
+        rate = self.others[LIBRARY.name]
+        if isinstance(rate, str):
+            raise TypeError(rate)
+        return rate
 
 
 @click.command()
-@click.option("--text", type=click.Path(path_type=Path), default=Path("data/text"), help="of fetch")
-@click.option("--type", "kinds", multiple=True, type=click.Choice(["wordpiece", "bpe", "unigram"]))
-@click.option("--limit", type=int, default=100, help="MB of text")
-def main(text: Path, kinds: tuple[str, ...], limit: int) -> None:
-    """Print the rates of both sides for each type of tokenizer."""
-    blocks = _blocks(text, limit * 10**6)
-    result: dict[str, object] = {"benchmark": "encode"}
-    for kind in kinds or ("wordpiece", "bpe", "unigram"):
-        found = _measure(_tokenizer(kind, blocks), blocks)
-        print(
-            f"{kind:10} ours {found.ours:6.1f} MB/s, tokenizers {found.library:5.2f} MB/s, "
-            f"{found.ratio:5.1f} times; load {found.load_seconds:.1f} s, "
-            f"peak {found.peak_bytes / 1e6:,.0f} MB, identical: {found.identical}"
-        )
-        result[kind] = {
-            "ratio": round(found.ratio, 1),
-            "identical": found.identical,
-            "mb_per_s": round(found.ours, 1),
-            "peak_rss_mb": round(found.peak_bytes / 1e6),
-        }
-    print(json.dumps(result))
+@text_options(limit=100)
+def main(
+    text: Path,
+    sources: tuple[str, ...],
+    kinds: tuple[str, ...],
+    limit: int,
+    vocab: Path,
+    memory: int,
+) -> None:
+    """Print the rates of all sides for each type of tokenizer; the table is Markdown."""
+    found_sources = find_sources(text, sources)
+    blocks = list(read_blocks(found_sources, limit * 10**6))
+    if len(blocks) < ROUNDS:
+        raise click.UsageError(f"{text} has {len(blocks)} MB of text; {ROUNDS} MB are needed")
+    size = sum(map(size_of, blocks)) / 1e6
+    print(f"{size:.1f} MB of {', '.join(sources) or text}, {sum(map(len, blocks)):,} paragraphs\n")
+    print("\n".join(HEADER))
+    found = []
+    for kind in kinds or KINDS:
+        for name, tokenizer in tokenizers_of(kind, vocab, found_sources).items():
+            job = Stream(tokenizer.to_str(), text, sources, limit * 10**6, memory)
+            rate, others = _measure(hearth(memory), tokenizer, blocks)
+            found.append(Measured(kind, name, rate, others, run_alone(job)))
+            print(_row(found[-1]), flush=True)
+    result = _result(found)
+    print("\n" + json.dumps(result))
+    sys.exit(0 if result["identical"] else 1)
 
 
-def _blocks(folder: Path, limit: int) -> list[list[str]]:
-    """Return paragraphs in blocks of about 1 MB, as `pack` reads them."""
-    blocks: list[list[str]] = [[]]
-    total = size = 0
-    for source in text_sources(folder):
-        for group in source.row_groups():
-            for paragraph in chain.from_iterable(map(paragraphs_of, read_texts(group))):
-                blocks[-1].append(paragraph)
-                size += len(paragraph.encode())
-                if size >= BLOCK_BYTES:
-                    total, size = total + size, 0
-                    if total >= limit:
-                        return blocks
-                    blocks.append([])
-    return blocks
-
-
-def _tokenizer(kind: str, blocks: list[list[str]]) -> Tokenizer:
-    vocab = Path(os.environ["HEARTH_DATA"]) / "vocab"
-    tokenizer: Tokenizer
-    if kind == "wordpiece":
-        path = vocab / "bert-base-uncased-vocab.txt"
-        tokenizer = BertWordPieceTokenizer(str(path), lowercase=True)._tokenizer
-    elif kind == "bpe":
-        names = (str(vocab / "gpt2" / name) for name in ("vocab.json", "merges.txt"))
-        tokenizer = ByteLevelBPETokenizer(*names)._tokenizer
-    else:
-        tokenizer = _train_unigram(blocks)
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def _train_unigram(blocks: list[list[str]]) -> Tokenizer:
-    """Train a small Unigram with ALBERT's kind of normalizer and pre-tokenizer."""
-    tokenizer = Tokenizer(models.Unigram())
-    steps = [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
-    tokenizer.normalizer = normalizers.Sequence(steps)
-    splitters = [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(splitters)
-    trainer = trainers.UnigramTrainer(
-        vocab_size=UNIGRAM_SIZE, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False
-    )
-    sample = chain.from_iterable(blocks[: UNIGRAM_TEXT // BLOCK_BYTES])
-    tokenizer.train_from_iterator(sample, trainer)
-    return tokenizer
-
-
-def _measure(tokenizer: Tokenizer, blocks: list[list[str]]) -> Measured:
-    start = time.perf_counter()
-    Encoder(tokenizer).encode(blocks[0][:1100], [()] * 1100)  # compiles
-    load = time.perf_counter() - start
-    ours, library, ratios = [], [], []
-    identical = True
-    size = sum(len(text.encode()) for text in chain.from_iterable(blocks)) / 1e6
-    peak = 0
+def _measure(
+    ours: Engine, tokenizer: Tokenizer, blocks: list[Block]
+) -> tuple[float, dict[str, Rate | str]]:
+    """Return our rate, and all other sides."""
+    load(tokenizer, blocks[0])
+    engines, others = _usable(tokenizer)
+    own_rates = []
+    rates: dict[str, list[Rate]] = {engine.name: [] for engine in engines}
     for number in range(ROUNDS):
-        encoder = Encoder(tokenizer)
-        start = time.perf_counter()
-        found = [encoder.encode(block, [()] * len(block)).input_ids for block in blocks]
-        ours.append(size / (time.perf_counter() - start))
-        peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        rate, same = _library(tokenizer, blocks[number::ROUNDS], found[number::ROUNDS])
-        library.append(rate)
-        ratios.append(ours[-1] / rate)
-        identical = identical and same and encoder.path == "columnar"
-    return Measured(median(ours), median(library), median(ratios), load, identical, peak)
+        part = range(number, len(blocks), ROUNDS)
+        mine = _run(ours, tokenizer, blocks, part)
+        own_rates.append(mine.mb_per_s)
+        for engine in engines:
+            rates[engine.name].append(_compare(mine, _run(engine, tokenizer, blocks, part)))
+    for name, of_rounds in rates.items():
+        others[name] = Rate(
+            median(rate.mb_per_s for rate in of_rounds),
+            median(rate.ratio for rate in of_rounds),
+            sum(rate.differing for rate in of_rounds),
+        )
+    return median(own_rates), others
 
 
-def _library(
-    tokenizer: Tokenizer, blocks: list[list[str]], expected: list[NDArray[np.uint32]]
-) -> tuple[float, bool]:
-    """Return the library's rate, and whether it gives the same ids."""
-    seconds, size, same = 0.0, 0, True
-    for block, ids in zip(blocks, expected, strict=True):
-        start = time.perf_counter()
-        encodings = tokenizer.encode_batch_fast(block, add_special_tokens=False)
-        found = [encoding.ids for encoding in encodings]
+def _usable(tokenizer: Tokenizer) -> tuple[list[Engine], dict[str, Rate | str]]:
+    """Return the engines that can be run, and why the others are not."""
+    engines, others = [LIBRARY], dict[str, Rate | str]()
+    for engine in PEERS:
+        if not is_gpt2_like(tokenizer):
+            others[engine.name] = "-"
+            continue
+        try:
+            engine.start(tokenizer)
+        except ModuleNotFoundError:
+            others[engine.name] = "not installed"
+        else:
+            engines.append(engine)
+    return engines, others
+
+
+def _run(engine: Engine, tokenizer: Tokenizer, blocks: list[Block], part: range) -> Run:
+    """Encode all blocks, or only `part` where an engine does not learn; keep the ids of `part`."""
+    encode = engine.start(tokenizer)
+    ids = {}
+    size = 0
+    seconds = cpu_seconds = 0.0
+    for number in range(len(blocks)) if engine.learns else part:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        raw = encode(blocks[number])
         seconds += time.perf_counter() - start
-        size += sum(len(text.encode()) for text in block)
-        same = same and np.array_equal(np.fromiter(chain.from_iterable(found), np.uint32), ids)
-    return size / 1e6 / seconds, same
+        cpu_seconds += time.process_time() - cpu_start
+        size += size_of(blocks[number])
+        if number in part:
+            ids[number] = engine.flatten(raw)
+    if cpu_seconds > MOST_CORES * seconds:
+        cores = cpu_seconds / seconds
+        raise SystemExit(f"{engine.name} took {cores:.1f} cores: these are no rates of one core")
+    return Run(size / 1e6 / seconds, ids)
+
+
+def _compare(ours: Run, other: Run) -> Rate:
+    differing = sum(count_differing(ours.ids[number], ids) for number, ids in other.ids.items())
+    return Rate(other.mb_per_s, ours.mb_per_s / other.mb_per_s, differing)
+
+
+HEADER = [
+    "| tokenizer | identical | hearth | encode_batch_fast | ratio | gigatoken | tiktoken "
+    "| load | peak of a worker |",
+    "|---|---|---|---|---|---|---|---|---|",
+]
+
+
+def _row(one: Measured) -> str:
+    """Return a line of the table; what is not columnar, or not exact, is said where it is."""
+    exact = "yes" if one.library.differing == 0 else f"no: {one.library.differing:,} differ"
+    way = "" if one.worker.path == "columnar" else f", {one.worker.path}"
+    cells = [
+        f"{one.kind}, {one.name}",
+        exact,
+        f"{one.mb_per_s:.1f} MB/s{way}",
+        f"{one.library.mb_per_s:.2f} MB/s",
+        f"{one.library.ratio:.1f}",
+        *(_cell(one.others[engine.name]) for engine in PEERS),
+        f"{one.worker.load_seconds:.1f} s",
+        f"{one.worker.peak_bytes / 1e6:,.0f} MB",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(rate: Rate | str) -> str:
+    if isinstance(rate, str):
+        return rate
+    differing = f", {rate.differing:,} differ" if rate.differing else ""
+    return f"{rate.mb_per_s:.1f} MB/s{differing}"
+
+
+def _result(found: list[Measured]) -> dict[str, object]:
+    """Return the last line: the first tokenizer (WordPiece, unless left out), then each type's."""
+    types: dict[str, object] = {}
+    trained: dict[str, object] = {}
+    for one in found:
+        (trained if one.kind in types else types)[one.kind] = _figures(one)
+    identical = all(one.library.differing == 0 for one in found)
+    first = {"benchmark": "encode", **_figures(found[0]), "identical": identical}
+    return {**first, **types, **({"trained": trained} if trained else {})}
+
+
+def _figures(one: Measured) -> dict[str, object]:
+    peers = {
+        engine.name: {"mb_per_s": round(rate.mb_per_s, 1), "differing": rate.differing}
+        if isinstance(rate := one.others[engine.name], Rate)
+        else rate
+        for engine in PEERS
+    }
+    return {
+        "tokenizer": one.name,
+        "ratio": round(one.library.ratio, 1),
+        "identical": one.library.differing == 0,
+        "mb_per_s": round(one.mb_per_s, 1),
+        "peak_rss_mb": round(one.worker.peak_bytes / 1e6),
+        "path": one.worker.path,
+        "peers": {name: figure for name, figure in peers.items() if figure != "-"},
+    }
