@@ -7,6 +7,8 @@ that import this one, and of `shards`. Compiled functions use constants of these
 
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -18,6 +20,9 @@ from numba.extending import intrinsic
 
 Index: TypeAlias = Any
 """A whole number in compiled code, of a width that numba decides."""
+
+KEPT_SECONDS = 7 * 86_400
+"""How long the machine code of other sources is kept: two versions may be in use."""
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -31,13 +36,25 @@ def _cache_folder() -> Path:
     for content in [*(code for code in ours if b"pipeline.compiled" in code), *others]:
         sources.update(content)
     kept = package / "__pycache__"
-    if not os.access(kept if kept.exists() else package, os.W_OK):
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        kept = Path(chosen)
+    elif not os.access(kept if kept.exists() else package, os.W_OK):
         kept = Path.home() / ".cache" / "hearth"
     return kept / f"compiled-{sources.hexdigest()}"
 
 
-if "NUMBA_CACHE_DIR" not in os.environ:
-    vars(numba.config)["CACHE_DIR"] = str(_cache_folder())
+def _remove_old(folder: Path) -> None:
+    """Remove what older sources left beside a new folder, unless it was written to lately."""
+    if folder.exists():
+        return
+    for other in folder.parent.glob("compiled-*"):
+        if time.time() - other.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+FOLDER = _cache_folder()
+_remove_old(FOLDER)
+vars(numba.config)["CACHE_DIR"] = str(FOLDER)
 
 
 def compiled(function: Function) -> Function:

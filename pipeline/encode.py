@@ -163,7 +163,8 @@ def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) ->
         for unit, encoding, of_unit in zip(batch, encodings, asked, strict=True):
             ids.append(np.array(encoding.ids, np.uint32))
             flags.append(flags_of(encoding, unit))
-            offsets = [start for start, _ in encoding.offsets] if len(of_unit) > 1 else [0]
+            is_begin = len(of_unit) == 0 or of_unit[-1] == 0
+            offsets = [0] if is_begin else [start for start, _ in encoding.offsets]
             # A token that a cut goes through stays with the sentence in which it begins.
             found.append(np.searchsorted(offsets, of_unit).astype(np.int64) + tokens)
             lengths.append(len(encoding.ids))

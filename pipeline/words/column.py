@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled import Index, byte_at, compiled
-from pipeline.words.cuts import SPACE, WORDS, word_at
+from pipeline.words.cuts import SPACE, WORDS
+from pipeline.words.quick import word_at
 from pipeline.words.spelling import Flags
 from pipeline.words.table import (
     FOUR,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipeline.words.column import Words, find_words
-from pipeline.words.cuts import classes_of_ascii, next_word
+from pipeline.words.cuts import next_word
 from pipeline.words.gather import (
     NEVER,
     Sought,
@@ -20,6 +20,7 @@ from pipeline.words.gather import (
     settle_rest,
 )
 from pipeline.words.known import KnownWords, Speller
+from pipeline.words.quick import classes_of_ascii
 from pipeline.words.table import PADDING, Bytes
 
 WORDS_AT_A_TIME = 1 << 16
@@ -66,20 +67,23 @@ class Columnar:
             places = byte_places(raw, places)
         sought = _seek(bounds, places, cut_units)
         ids, flags = self._tokens(raw, bounds, sought)
-        for cut in np.flatnonzero(sought.within >= 0).tolist():
-            begin, stop = int(sought.within[cut]), int(sought.cut_stops[cut])
+        for begin in np.unique(sought.within[sought.within >= 0]).tolist():
+            of_word = np.flatnonzero(sought.within == begin)
+            stop = int(sought.cut_stops[of_word[0]])
             _, end, _, _ = next_word(
                 raw.ctypes.data, begin, stop, self.rules.classes.ctypes.data, self.rules.style
             )
-            word = raw[begin:end].tobytes()
-            sought.cut_tokens[cut] += self._tokens_before(word, int(places[cut]) - begin)
+            sought.cut_tokens[of_word] += self._tokens_before(
+                raw[begin:end], places[of_word] - begin
+            )
         return ids, flags, sought.unit_tokens, sought.cut_tokens
 
-    def _tokens_before(self, word: bytes, cut: int) -> int:
-        """Return how many tokens of a word begin before its byte `cut`."""
-        encoding = self.known.tokenizer.encode(word.decode(), add_special_tokens=False)
-        place = len(word[:cut].decode())
-        return sum(start < place for start, _ in encoding.offsets)
+    def _tokens_before(self, word: Bytes, cuts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many tokens of a word begin before each of its bytes `cuts`."""
+        encoding = self.known.tokenizer.encode(word.tobytes().decode(), add_special_tokens=False)
+        characters = np.cumsum(word & 0xC0 != 0x80) - 1  # of each byte
+        starts = np.array([start for start, _ in encoding.offsets], np.int64)
+        return np.searchsorted(starts, characters[cuts]).astype(np.int64)
 
     def _tokens(
         self, raw: Bytes, bounds: NDArray[np.int64], sought: Sought
@@ -123,5 +127,5 @@ def _seek(
         cut_stops=bounds[cut_units + 1],
         cut_tokens=np.empty(len(places), np.int64),
         within=np.full(len(places), -1, np.int64),
-        state=np.array([0, 0, -1, 0], np.int64),
+        state=np.array([0, 0, -1, 0, -1, 0], np.int64),
     )

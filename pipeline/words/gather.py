@@ -26,7 +26,8 @@ class Sought(NamedTuple):
         cut_tokens: (C,) int64, gains the first token that begins at or after each cut; for a cut
             within a word the first token of that word.
         within: (C,) int64, gains the begin of the word that a cut is within, or -1.
-        state: (4,) int64, next unit, next cut, begin of the last word (-1: none), its token.
+        state: (6,) int64, next unit, next cut, begin of the last word (-1: none), its token; begin
+            and end of the last word whose end was asked for.
     """
 
     unit_words: NDArray[np.int64]
@@ -157,8 +158,11 @@ def _settle_cut(
     classes, style = rules
     sought.cut_tokens[cut], sought.within[cut] = token, -1
     if last >= sought.cut_starts[cut]:
-        _, end, _, _ = next_word(
-            raw.ctypes.data, last, sought.cut_stops[cut], classes.ctypes.data, style
-        )
-        if sought.cuts[cut] < end:
+        state = sought.state
+        if state[4] != last:  # a text without blanks is one word with many cuts
+            _, end, _, _ = next_word(
+                raw.ctypes.data, last, sought.cut_stops[cut], classes.ctypes.data, style
+            )
+            state[4], state[5] = last, end
+        if sought.cuts[cut] < state[5]:
             sought.cut_tokens[cut], sought.within[cut] = last_token, last

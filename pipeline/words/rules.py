@@ -100,13 +100,14 @@ def _unigram_rules(parts: Mapping[str, Any]) -> Rules:
         raise Unsupported("its pre-tokenizers")
     if last["type"] != "Metaspace" or not last["split"] or last["replacement"] != METASPACE:
         raise Unsupported("its pre-tokenizers")
-    if last["prepend_scheme"] not in ("always", "first"):
-        raise Unsupported("Metaspace without a prefix")
+    if last["prepend_scheme"] != "always":
+        raise Unsupported("Metaspace without a prefix before every word")
     replaced = set()
     for step in _normalizers(parts["normalizer"]):
         if step["type"] == "Replace":
             pattern = step["pattern"].get("String", "")
-            if pattern.strip() != pattern or step["pattern"].get("Regex", " {2,}") != " {2,}":
+            is_spaced = any(map(str.isspace, pattern))
+            if is_spaced or step["pattern"].get("Regex", " {2,}") != " {2,}":
                 raise Unsupported(f"the normalizer {step}")
             replaced |= {pattern} - {""}
         elif step["type"] not in _SIMPLE_NORMALIZERS:

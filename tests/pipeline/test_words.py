@@ -161,6 +161,7 @@ OTHERS = {
     "ByteLevel with a prefix space": ("bpe", pre_tokenizers.ByteLevel(add_prefix_space=True)),
     "Whitespace and WordPiece": ("uncased", pre_tokenizers.Whitespace()),
     "its pre-tokenizers": ("unigram", pre_tokenizers.Metaspace(split=False)),
+    "Metaspace without a prefix": ("unigram", pre_tokenizers.Metaspace(prepend_scheme="first")),
 }
 
 
@@ -173,6 +174,21 @@ def test_what_is_not_understood_goes_the_library_s_way(all_tokenizers, why, chan
     assert encoder.path.startswith("library (")
     assert why in encoder.path
     assert encoder.encode(["a b"], [()]).input_ids.tolist() == tokenizer.encode("a b").ids
+
+
+def test_a_replacement_across_words_goes_the_library_s_way(all_tokenizers):
+    tokenizer = Tokenizer.from_str(all_tokenizers["unigram"].to_str())
+    tokenizer.normalizer = normalizers.Replace("New York", "NY")
+    encoder = Encoder(specials(tokenizer))
+    assert "the normalizer" in encoder.path
+    unit = "in New York"
+    assert encoder.encode([unit], [()]).input_ids.tolist() == tokenizer.encode(unit).ids
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_cuts_in_one_word(all_encoders, kind):
+    unit = "中文字。" * 50 + "ab́c" * 20 + " a b"
+    assert_same(all_encoders[kind], [unit, unit], [range(0, len(unit), 3), [4]])
 
 
 def test_an_added_token_that_is_not_special_goes_the_library_s_way(all_tokenizers):
