@@ -122,20 +122,23 @@ def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa
 @click.option(
     "--import",
     "vocabulary",
-    type=PATH,
-    help="train nothing: take over a vocab.txt, tokenizer.json, spiece.model or vocab.json",
+    metavar="PATH",
+    help="train nothing: take over a vocab.txt, tokenizer.json, spiece.model or vocab.json, "
+    "and with --text report on it",
 )
 @configured_by(TokenizeConfig)
-def tokenize(text: Path, out: Path, vocabulary: Path | None, **options: Any) -> None:  # noqa: ANN401
+def tokenize(text: Path, out: Path, vocabulary: str | None, **options: Any) -> None:  # noqa: ANN401
     """Train a tokenizer on the text; it loads in `tokenizers` and in `transformers`."""
     from pipeline.tokenizer import import_tokenizer, train_tokenizer
 
     if vocabulary is None:
         show(train_tokenizer(text, out, build(TokenizeConfig, options)))
+    elif not vocabulary:  # as a path it would be the working folder
+        raise click.UsageError("--import is empty: give the path of a vocabulary")
     else:
         config = build(import_config, options)
-        reported = text if text.is_dir() or given("text") else None
-        show(import_tokenizer(vocabulary, reported, out, config))
+        reported = text if given("text") else None
+        show(import_tokenizer(Path(vocabulary), reported, out, config))
     next_command("pack", "--text", text, "--tokenizer", out, "--out", out.parent / "shards")
 
 

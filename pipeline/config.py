@@ -88,7 +88,9 @@ def import_config(**options: Any) -> ImportConfig:  # noqa: ANN401
         ValueError: One of them is about training.
     """
     for name in options.keys() - {field.name for field in fields(ImportConfig)}:
-        raise ValueError(f"--{name.replace('_', '-')} is for training, not for --import")
+        raise ValueError(
+            f"--{name.replace('_', '-')} is for training, not for --import: leave it out"
+        )
     return ImportConfig(**options)
 
 

@@ -6,7 +6,7 @@ special tokens, and the manifest holds their ids.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.texts import text_sources
 from pipeline.vocabulary.imports import read_vocabulary, vocabulary_files
 from pipeline.vocabulary.report import report
 from pipeline.vocabulary.sample import Sample, draw_sample
+from pipeline.vocabulary.settings import NAME
 from pipeline.vocabulary.special import (
     STANDARD,
     Names,
@@ -64,7 +65,9 @@ cut at symbols where sentencepiece does not."""
 
 
 def import_tokenizer(path: Path, text: Path | None, out: Path, config: ImportConfig) -> Outcome:
-    """Take over the tokenizer at `path`, a file or a folder; report it on `text`, if given.
+    """Take over the tokenizer at `path`, a file or a folder.
+
+    If `text` is given, the manifest reports on it; one that stands already does so anew.
 
     Raises:
         DataError: A file is missing or broken, or `out` holds another choice's result.
@@ -73,20 +76,14 @@ def import_tokenizer(path: Path, text: Path | None, out: Path, config: ImportCon
         files = vocabulary_files(path)
         if files[0].parent.resolve() == out.resolve():
             raise DataError(f"{out} holds what is to be imported", "choose another folder (--out)")
-        beside = files[0].parent / "tokenizer_config.json"  # may name the special tokens
+        beside = files[0].parent / NAME
         read = [*files, beside] if beside.is_file() else files
         inputs = {file.name: hash_file(file) for file in read}
         if manifest := finished(out, "tokenize", asdict(config), inputs):
-            return Outcome(manifest, was_finished=True)
+            return Outcome(_reported(out, manifest, text), was_finished=True)
         imported = read_vocabulary(files, config)
         tokenizer, appended = add_roles(imported.tokenizer, imported.names)
-        made = _Made(
-            tokenizer,
-            imported.names,
-            imported.kind,
-            imported.tokenizer_class,
-            imported.lowercase,
-        )
+        made = _Made(tokenizer, imported.names, imported.kind, FAST, imported.lowercase)
         remarks = [f"{', '.join(file.name for file in files)}: {imported.kind}", *imported.remarks]
         if appended:
             remarks.append(f"appended, as the file has none: {', '.join(appended)}")
@@ -94,6 +91,18 @@ def import_tokenizer(path: Path, text: Path | None, out: Path, config: ImportCon
             remarks.append(f"special even where they are typed in a text: {', '.join(typed)}")
         sample = draw_sample(text_sources(text), None) if text else []
         return _write(out, made, asdict(config), inputs, {"remarks": remarks}, sample)
+
+
+def _reported(out: Path, manifest: Manifest, text: Path | None) -> Manifest:
+    """Return the manifest of a finished folder, its report on `text`, if given."""
+    if text is None:
+        return manifest
+    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+    unk = manifest.counts["special_tokens"]["unk"]
+    found = report(tokenizer, unk, draw_sample(text_sources(text), None))
+    manifest = replace(manifest, counts=manifest.counts | {"report": found})
+    manifest.write(out)
+    return manifest
 
 
 @dataclass(frozen=True)
@@ -115,12 +124,13 @@ def _write(
     counts: Mapping[str, Any],
     sample: Sample,
 ) -> Outcome:
-    """Pad the vocabulary, and write everything, the manifest last."""
+    """Pad the vocabulary, report, and only then write everything, the manifest last."""
     size = made.tokenizer.get_vocab_size()
     tokenizer = pad_vocabulary(made.tokenizer, config["pad_to_multiple_of"])
+    found = report(tokenizer, made.names["unk"], sample)
     hugging_face = hugging_face_config(made.names, made.tokenizer_class, made.lowercase)
     write_text(out / "tokenizer.json", tokenizer.to_str(pretty=True))
-    write_text(out / "tokenizer_config.json", json.dumps(hugging_face, indent=1))
+    write_text(out / NAME, json.dumps(hugging_face, indent=1))
     manifest = Manifest(
         stage="tokenize",
         config=dict(config),
@@ -133,7 +143,7 @@ def _write(
             "special_ids": role_ids(tokenizer, made.names),
             "special_tokens": dict(made.names),
             **counts,
-            "report": report(tokenizer, made.names["unk"], sample),
+            "report": found,
         },
         versions=library_versions("tokenizers", "numpy", "numba"),
     )
@@ -141,7 +151,7 @@ def _write(
     return Outcome(manifest, was_finished=False)
 
 
-FILES = ("tokenizer.json", "tokenizer_config.json")
+FILES = ("tokenizer.json", NAME)
 
 
 def _check_size(tokenizer: Tokenizer, text: Path, sample: Sample, config: TokenizeConfig) -> None:

@@ -181,7 +181,39 @@ def test_a_tokenizer_can_be_imported_with_and_without_text(text_folder, tokenize
         "[PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4",
         "tokenizer.json: wordpiece",
     ]
-    assert "already done" in run(*imported).output
+    again = run(*imported)
+    assert again.output.splitlines()[0] == "already done"
+    assert "tokens a word" in again.output
+
+
+def test_an_import_needs_no_text_that_is_not_given(
+    text_folder, tokenizer_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "text" / "unfinished").mkdir(parents=True)
+    command = ("tokenize", "--import", tokenizer_folder)
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert "tokens a word" not in result.output
+    assert "is not a finished source of text" in one_line(run(*command, "--text", "data/text"))
+    reported = run(*command, "--text", text_folder).output
+    assert reported.startswith("already done")
+    assert "tokens a word" in reported
+    assert "tokens a word" in run(*command).output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--import", ""], "--import is empty: give the path of a vocabulary"),
+        (["--import", "x", "--type", "bpe"], "--type is for training, not for --import: leave it"),
+    ],
+)
+def test_what_cannot_be_imported_says_what_to_do(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("tokenize", *options)
+    assert result.exit_code == 2
+    assert message in result.output
 
 
 def test_a_vocabulary_too_large_for_the_text_names_the_size_to_ask_for(text_folder, tmp_path):

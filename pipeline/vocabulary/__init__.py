@@ -1,5 +1,6 @@
 """What a tokenizer is made of: trained on a sample of text, or imported, and then completed.
 
-`sample` draws the text; `train` and `unigram` train; `imports` and `spm` read files of others;
-`special` gives every tokenizer its five special tokens, and padding; `report` shows what it does.
+`sample` draws the text; `train` and `unigram` train; `imports`, `spm` and `settings` read files of
+others, and `names` finds their special tokens; `special` gives every tokenizer its five, and
+padding; `report` shows what it does.
 """

@@ -52,6 +52,8 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
         DataError: It is none.
     """
     try:
-        return json.loads(read_text(path))
+        content = json.loads(read_text(path))
+        json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        return content
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON ({error})", AGAIN) from error

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from pipeline.config import ImportConfig
 from pipeline.vocabulary.files import AGAIN, read_json, read_lines
 from pipeline.vocabulary.names import find_names
+from pipeline.vocabulary.settings import Settings, read_settings
 from pipeline.vocabulary.special import STANDARD, Names
 from pipeline.vocabulary.spm import is_uncased, read_spm
 from pipeline.vocabulary.train import bert_tokenizer, byte_tokenizer
@@ -20,6 +21,7 @@ from shards.errors import DataError
 
 PROBE = "A known word, and \ue000\N{GRINNING FACE}."
 """Text with characters that few vocabularies know."""
+SPACED = "add_prefix_space: a space before every text, which `pack` encodes by the library, slower"
 KINDS = {"WordPiece": "wordpiece", "BPE": "bpe", "Unigram": "unigram"}
 
 
@@ -33,7 +35,6 @@ class Imported:
         files: What it was read from.
         names: The token of each role; it may not be there yet.
         lowercase: Whether it folds case.
-        tokenizer_class: The class of `transformers` that gives the same ids.
         remarks: What a person should know of how it was read.
     """
 
@@ -42,7 +43,6 @@ class Imported:
     files: tuple[Path, ...]
     names: Names
     lowercase: bool
-    tokenizer_class: str = "PreTrainedTokenizerFast"
     remarks: tuple[str, ...] = ()
 
 
@@ -80,8 +80,8 @@ def _files_in(folder: Path) -> tuple[Path, ...]:
     for first, second in _PAIRS:
         if (folder / first).is_file():
             found.append(_pair(folder, first, second))
-    found += [(one,) for one in sorted(folder.glob("*.model"))]
-    found += [(one,) for one in sorted(folder.glob("*vocab.txt"))]
+    for pattern in ("*.model", "*vocab.txt"):
+        found += [(one,) for one in sorted(folder.glob(pattern)) if one.is_file()]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -110,16 +110,61 @@ def read_vocabulary(files: Sequence[Path], config: ImportConfig) -> Imported:
         problem = f"{path} is no .txt, .json or .model"
         raise DataError(problem, "give a vocab.txt, vocab.json, spiece.model or tokenizer.json")
     imported = read(path)
-    if config.lowercase not in (None, imported.lowercase):
-        problem = f"{path} says itself whether it folds case: it does"
-        problem += "" if imported.lowercase else " not"
-        raise DataError(problem, "leave out --lowercase and --no-lowercase")
+    _check_case(path, config, imported.lowercase)
     return imported
 
 
+def _check_case(path: Path, config: ImportConfig, lowercase: bool) -> None:
+    if config.lowercase not in (None, lowercase):
+        problem = f"{path} says itself whether case is folded: it is{'' if lowercase else ' not'}"
+        raise DataError(problem, "leave out --lowercase and --no-lowercase")
+
+
 def _read_wordpiece(path: Path, config: ImportConfig) -> Imported:
+    entries = _entries(path)
+    settings = read_settings(path.parent)
+    unknown = settings.token("unk") or STANDARD["unk"]
+    if unknown not in entries:
+        problem = f"{path} has no {unknown} among its {len(entries):,} entries"
+        raise DataError(problem, "give a WordPiece vocabulary, as BERT's vocab.txt")
+    lowercase, remarks = _case(list(entries), settings, config)
+    strip_accents = settings.flag("strip_accents")
+    if strip_accents not in (None, lowercase):
+        remarks.append(f"accents are {'stripped' if strip_accents else 'kept'} (strip_accents)")
+    split_chinese = settings.flag("tokenize_chinese_chars") is not False
+    if not split_chinese:
+        remarks.append("Chinese characters are no words of their own (tokenize_chinese_chars)")
+    tokenizer = bert_tokenizer(
+        models.WordPiece(entries, unk_token=unknown),
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        split_chinese=split_chinese,
+    )
+    names = find_names(tokenizer, settings)
+    return Imported(tokenizer, "wordpiece", (path,), names, lowercase, tuple(remarks))
+
+
+def _case(entries: list[str], settings: Settings, config: ImportConfig) -> tuple[bool, list[str]]:
+    """Return whether case is folded, as is said, chosen or shown, and a remark on that."""
+    lowercase = settings.flag("do_lower_case")
+    if lowercase is not None:
+        _check_case(settings.path, config, lowercase)
+        reason = f"{settings.path.name} says so"
+    else:
+        is_folded = is_uncased([entry for entry in entries if not entry.startswith(("[", "<"))])
+        lowercase = is_folded if config.lowercase is None else config.lowercase
+        reason = "no entry has a capital letter" if is_folded else "entries have capital letters"
+    return lowercase, [f"{reason}: read as {'uncased' if lowercase else 'cased'}"]
+
+
+def _entries(path: Path) -> dict[str, int]:
+    """Read the entries of a vocab.txt, whose ids are their lines."""
+    lines = read_lines(path)
+    if path.stem.endswith("merges") or lines[0].startswith("#version"):
+        problem = f"{path} holds merges, not a vocabulary"
+        raise DataError(problem, "name it merges.txt, and put its vocab.json beside it")
     entries: dict[str, int] = {}
-    for number, entry in enumerate(read_lines(path)):
+    for number, entry in enumerate(lines):
         if not entry or any(map(str.isspace, entry)):
             problem = f"{path}, line {number + 1}, is {entry[:40]!r}, not one entry"
             raise DataError(problem, "give BERT's form: one entry a line and nothing else")
@@ -127,18 +172,7 @@ def _read_wordpiece(path: Path, config: ImportConfig) -> Imported:
             problem = f"{path} has {entry!r} in line {entries[entry] + 1} and in line {number + 1}"
             raise DataError(problem, AGAIN)
         entries[entry] = number
-    if STANDARD["unk"] not in entries:
-        problem = f"{path} has no {STANDARD['unk']} among its {len(entries):,} entries"
-        raise DataError(problem, "give a WordPiece vocabulary, as BERT's vocab.txt")
-    is_folded = is_uncased([entry for entry in entries if not entry.startswith("[")])
-    lowercase = is_folded if config.lowercase is None else config.lowercase
-    remark = "no entry has a capital letter" if is_folded else "entries have capital letters"
-    remark += ": read as uncased" if lowercase else ": read as cased"
-    model = models.WordPiece(entries, unk_token=STANDARD["unk"])
-    tokenizer = bert_tokenizer(model, lowercase=lowercase)
-    return Imported(
-        tokenizer, "wordpiece", (path,), STANDARD, lowercase, "BertTokenizer", (remark,)
-    )
+    return entries
 
 
 def _read_bpe(vocabulary: Path, merges: Path, config: ImportConfig) -> Imported:
@@ -158,15 +192,20 @@ def _read_bpe(vocabulary: Path, merges: Path, config: ImportConfig) -> Imported:
     if orphans := [entry for entry in entries if entry not in made and not _is_special(entry)]:
         problem = f"{merges} makes none of {len(orphans):,} entries, such as {orphans[0]!r}"
         raise DataError(problem, f"{AGAIN}: it is cut, or belongs to another {vocabulary.name}")
+    settings = read_settings(vocabulary.parent)
+    is_spaced = bool(settings.flag("add_prefix_space"))
     lowercase = bool(config.lowercase)
-    tokenizer = byte_tokenizer(models.BPE(entries, pairs), lowercase=lowercase)
+    tokenizer = byte_tokenizer(
+        models.BPE(entries, pairs), lowercase=lowercase, add_prefix_space=is_spaced
+    )
     tokenizer.add_special_tokens([entry for entry in entries if entry not in made])
-    files = (vocabulary, merges)
-    return Imported(tokenizer, "bpe", files, find_names(tokenizer, vocabulary.parent), lowercase)
+    names = find_names(tokenizer, settings)
+    remarks = (SPACED,) if is_spaced else ()
+    return Imported(tokenizer, "bpe", (vocabulary, merges), names, lowercase, remarks)
 
 
 def _is_special(entry: str) -> bool:
-    return (entry[0], entry[-1]) in (("<", ">"), ("[", "]"))
+    return (entry[:1], entry[-1:]) in (("<", ">"), ("[", "]"))
 
 
 def _merges(path: Path, entries: dict[str, int]) -> list[tuple[str, str]]:
@@ -191,10 +230,17 @@ def _merges(path: Path, entries: dict[str, int]) -> list[tuple[str, str]]:
 
 def _read_json(path: Path) -> Imported:
     parts = read_json(path)
+    if isinstance(parts, dict) and parts and all(type(id_) is int for id_ in parts.values()):
+        problem = f"{path} is a vocabulary without its merges"
+        raise DataError(problem, "name the two files vocab.json and merges.txt in one folder")
     if not isinstance(parts, dict) or not isinstance(parts.get("model"), dict):
         problem = f"{path} is not a tokenizer.json"
         raise DataError(problem, "give a tokenizer.json, or vocab.json beside its merges.txt")
     parts["post_processor"] = None  # rows have a template of their own
+    remarks: tuple[str, ...] = ()
+    if dropout := parts["model"].get("dropout"):
+        parts["model"]["dropout"] = None
+        remarks = (f"dropout {dropout} is left out: a text has the same ids every time",)
     try:
         tokenizer = Tokenizer.from_str(json.dumps(parts))
         tokenizer.encode(PROBE)  # one without its unknown token loads, and fails only here
@@ -211,9 +257,9 @@ def _read_json(path: Path) -> Imported:
     ids = sorted(tokenizer.get_vocab().values())
     if ids != list(range(len(ids))):
         raise DataError(f"{path} has ids other than 0 to {len(ids) - 1}, each once", AGAIN)
-    names = find_names(tokenizer, path.parent)
+    names = find_names(tokenizer, read_settings(path.parent))
     is_folded = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
-    return Imported(tokenizer, KINDS[kind], (path,), names, is_folded)
+    return Imported(tokenizer, KINDS[kind], (path,), names, is_folded, remarks)
 
 
 def _read_spm(path: Path) -> Imported:
@@ -222,7 +268,7 @@ def _read_spm(path: Path) -> Imported:
     is_folded = bool(tokenizer.normalizer.normalize_str("A") == "a")
     remark = "no piece has a capital letter: read as ALBERT's, uncased"
     cased = "pieces have capital letters: read with the model's own normalization"
-    names = find_names(tokenizer, path.parent)
+    names = find_names(tokenizer, read_settings(path.parent))
     return Imported(
         tokenizer, "unigram", (path,), names, is_folded, remarks=(remark if is_folded else cased,)
     )

@@ -1,51 +1,55 @@
 """Which token of somebody else's tokenizer plays which role."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from pipeline.vocabulary.files import read_json
-from pipeline.vocabulary.special import ROLES, STANDARD, Names
+from pipeline.vocabulary.settings import Settings
+from pipeline.vocabulary.special import ROLES, Names
 from shards.errors import DataError
 
 CUSTOM_NAMES = {
     "pad": ("[PAD]", "<pad>"),
     "unk": ("[UNK]", "<unk>"),
     "cls": ("[CLS]", "<cls>", "<s>"),
-    "sep": ("[SEP]", "<sep>", "</s>"),
+    "sep": ("[SEP]", "<sep>", "</s>", "<|endoftext|>"),
     "mask": ("[MASK]", "<mask>"),
 }
-"""Names that published tokenizers have for each role, where no tokenizer_config.json says so."""
+"""Names that published tokenizers have for each role, where no tokenizer_config.json says so.
+
+The first is the standard one, which is appended where the vocabulary has none. GPT-2's end of text
+ends a segment too.
+"""
 
 
-def find_names(tokenizer: Tokenizer, folder: Path) -> Names:
-    """Return the token of each role: as tokenizer_config.json beside it says, or by custom.
+def find_names(tokenizer: Tokenizer, settings: Settings) -> Names:
+    """Return the token of each role: as the settings beside it say, or by custom.
 
-    A token that is said to have several of these roles has none: ids must tell roles apart.
+    A token that is said to have several of these roles has none: ids must tell roles apart. Only
+    what the model itself gives for the unknown stays that.
 
     Raises:
-        DataError: The unknown token has another role too.
+        DataError: Every customary name of a role is said to have another one.
     """
     vocabulary = tokenizer.get_vocab()
-    path = folder / "tokenizer_config.json"
-    config = read_json(path) if path.is_file() else {}
-    said = {role: config.get(f"{role}_token") for role in ROLES} if isinstance(config, dict) else {}
-    tokens = [one.get("content") if isinstance(one, dict) else one for one in said.values()]
+    own = _own_unknown(tokenizer)
+    said = {role: settings.token(role) for role in ROLES} | own
+    tokens = list(said.values())
     names = {}
-    for role, token in zip(ROLES, tokens, strict=False):
-        custom = [name for name in CUSTOM_NAMES[role] if name in vocabulary]
-        is_own = isinstance(token, str) and token and tokens.count(token) == 1
-        names[role] = str(token) if is_own else [*custom, STANDARD[role]][0]
-    names |= _own_unknown(tokenizer)
-    if len(set(names.values())) < len(names):
-        problem = f"{folder} has a tokenizer whose {names['unk']} stands for more than the unknown"
-        raise DataError(problem, "choose another vocabulary, or train one")
+    for role, token in said.items():
+        if token and (tokens.count(token) == 1 or role in own):
+            names[role] = token
+            continue
+        free = [name for name in CUSTOM_NAMES[role] if name not in tokens]
+        if not free:
+            problem = f"{settings.path} gives {' and '.join(CUSTOM_NAMES[role])} to other roles"
+            raise DataError(problem, f"name a {role}_token there")
+        names[role] = next((name for name in free if name in vocabulary), free[0])
     return names
 
 
-def _own_unknown(tokenizer: Tokenizer) -> Names:
+def _own_unknown(tokenizer: Tokenizer) -> dict[str, str]:
     """Return the token that the model itself gives for what is unknown, if there is one."""
     model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
     if model.get("unk_id") is not None:

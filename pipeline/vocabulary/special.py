@@ -47,14 +47,27 @@ def add_roles(tokenizer: Tokenizer, names: Names) -> tuple[Tokenizer, list[str]]
     takes_space = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel)
     mask = AddedToken(names["mask"], lstrip=takes_space, normalized=False, special=True)
     tokenizer.add_special_tokens([*(names[role] for role in ROLES[:-1]), mask])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{names['cls']} $A {names['sep']}",
-        pair=f"{names['cls']} $A {names['sep']} $B:1 {names['sep']}:1",
-        special_tokens=[
-            (names[role], tokenizer.token_to_id(names[role])) for role in ("cls", "sep")
-        ],
-    )
+    tokenizer.post_processor = _template(tokenizer, names)
     return tokenizer, missing
+
+
+def _template(tokenizer: Tokenizer, names: Names) -> processors.TemplateProcessing:
+    """Return BERT's template: the tokens around one text, and around two.
+
+    It is given as it is stored: its constructor would parse names, such as "<s:1>" and "$C".
+    """
+    first, last = ({"id": names[role], "type_id": 0} for role in ("cls", "sep"))
+    text, other = ({"id": name, "type_id": number} for number, name in enumerate("AB"))
+    single = [{"SpecialToken": first}, {"Sequence": text}, {"SpecialToken": last}]
+    pair = [*single, {"Sequence": other}, {"SpecialToken": last | {"type_id": 1}}]
+    tokens = {
+        name: {"id": name, "ids": [tokenizer.token_to_id(name)], "tokens": [name]}
+        for name in (names["cls"], names["sep"])
+    }
+    parts = {"single": single, "pair": pair, "special_tokens": tokens}
+    template = processors.TemplateProcessing()
+    template.__setstate__(json.dumps({"type": "TemplateProcessing", **parts}).encode())
+    return template
 
 
 def pad_vocabulary(tokenizer: Tokenizer, multiple: int) -> Tokenizer:

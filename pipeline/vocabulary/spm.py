@@ -16,7 +16,7 @@ from shards.errors import DataError
 
 METASPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 UNIGRAM = 1
-UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6
+UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 2, 3, 4, 5, 6
 """Types of models and of pieces in sentencepiece_model.proto of google/sentencepiece."""
 
 
@@ -72,6 +72,8 @@ def _what_differs(model: Any) -> str | None:  # noqa: ANN401
         return "repeats a piece or has no unknown piece"
     if trainer.byte_fallback or any(piece.type == BYTE for piece in model.pieces):
         return "falls back to bytes, which is not supported"
+    if any(piece.type == UNUSED for piece in model.pieces):
+        return "has unused pieces, which is not supported"
     if trainer.treat_whitespace_as_suffix or not (
         normalizer.add_dummy_prefix
         and normalizer.remove_extra_whitespaces

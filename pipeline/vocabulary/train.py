@@ -70,10 +70,25 @@ def train_wordpiece(sample: Sample, config: TokenizeConfig) -> Tokenizer:
     return bert_tokenizer(model, lowercase=bool(config.lowercase))
 
 
-def bert_tokenizer(model: models.WordPiece, *, lowercase: bool) -> Tokenizer:
-    """Return BERT's form of a WordPiece vocabulary."""
+def bert_tokenizer(
+    model: models.WordPiece,
+    *,
+    lowercase: bool,
+    strip_accents: bool | None = None,
+    split_chinese: bool = True,
+) -> Tokenizer:
+    """Return BERT's form of a WordPiece vocabulary (BertTokenizer of transformers).
+
+    Args:
+        model: The vocabulary.
+        lowercase: Whether case is folded.
+        strip_accents: Whether accents are stripped; None: if case is folded.
+        split_chinese: Whether each Chinese character is a word.
+    """
     tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        handle_chinese_chars=split_chinese, strip_accents=strip_accents, lowercase=lowercase
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
@@ -108,14 +123,16 @@ def train_bpe(sample: Sample, config: TokenizeConfig) -> Tokenizer:
     return tokenizer
 
 
-def byte_tokenizer(model: models.BPE, *, lowercase: bool) -> Tokenizer:
-    """Return GPT-2's form of a byte-level BPE."""
+def byte_tokenizer(
+    model: models.BPE, *, lowercase: bool, add_prefix_space: bool = False
+) -> Tokenizer:
+    """Return GPT-2's form of a byte-level BPE (GPT2Tokenizer of transformers)."""
     tokenizer = Tokenizer(model)
     if lowercase:
         tokenizer.normalizer = normalizers.Sequence(
             [normalizers.NFD(), normalizers.Lowercase(), normalizers.StripAccents()]
         )
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 

@@ -71,6 +71,7 @@ def test_a_broken_vocab_txt_is_named(tmp_path: Path, content: bytes, problem: st
         ("vocab.json", lambda text: '{"a": 0}', "is no byte-level vocabulary"),
         ("vocab.json", lambda text: text.replace('": 7,', '": 8,'), "has ids other than 0 to"),
         ("vocab.json", lambda text: text.replace("{", '{"": 900, ', 1), "has ids other than 0 to"),
+        ("vocab.json", lambda text: text.replace("<|endoftext|>", ""), "none of 1 entries, such"),
     ],
 )
 def test_broken_files_of_bpe_are_named(tmp_path, bpe_folder: Path, name, edit, problem: str):
@@ -91,6 +92,9 @@ def test_broken_files_of_bpe_are_named(tmp_path, bpe_folder: Path, name, edit, p
         ("spiece.model", b"plain text", "is not a whole sentencepiece model"),
         ("vocab.bin", b"x", "is no .txt, .json or .model"),
         ("merges.txt", b"x", "has no vocab.json"),
+        ("gpt2-vocab.json", b'{"a": 0}', "without its merges: name the two files vocab.json and"),
+        ("gpt2-merges.txt", b"a b\n", "holds merges, .*: name it merges.txt, and put its vocab.j"),
+        ("bpe.txt", b"#version: 0.2\na b\n", "holds merges, not a vocabulary"),
     ],
 )
 def test_other_broken_files_are_named(tmp_path: Path, name: str, content: bytes, problem: str):
@@ -119,8 +123,19 @@ def test_where_nothing_is_that_is_said(tmp_path: Path, name: str):
 
 def test_case_that_contradicts_the_file_is_refused(tmp_path: Path, trained):
     config = ImportConfig(lowercase=True)
-    with pytest.raises(DataError, match="says itself whether it folds case: it does not"):
+    with pytest.raises(DataError, match="says itself whether case is folded: it is not"):
         import_tokenizer(trained["unigram"], None, tmp_path / "out", config)
+
+
+def test_a_sentencepiece_model_with_unused_pieces_is_refused(tmp_path: Path):
+    pb = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")
+    model = pb.ModelProto()
+    model.trainer_spec.model_type = 1
+    model.normalizer_spec.precompiled_charsmap = b"x"
+    for piece, score, kind in (("<unk>", 0.0, 2), ("a", -1.0, 1), ("b", -1.0, 5)):
+        model.pieces.add(piece=piece, score=score, type=kind)
+    with pytest.raises(DataError, match="has unused pieces, which is not supported"):
+        raise broken(tmp_path, model.SerializeToString(), "spiece.model")
 
 
 NAMES = st.sampled_from(["vocab.txt", "tokenizer.json", "spiece.model", "vocab.json", "merges.txt"])

@@ -78,10 +78,11 @@ def test_vocab_json_and_merges_give_the_ids_of_gpt2_tokenizer(tmp_path: Path, bp
     text = "Baba conder,  Été\n中 <|endof text|>"
     assert tokenizer.encode(text, add_special_tokens=False).ids == theirs(text)["input_ids"]
     size = len(theirs)
-    ids = {"pad": size, "unk": size + 1, "cls": size + 2, "sep": size + 3, "mask": size + 4}
-    assert counts["special_ids"] == ids
     end = tokenizer.token_to_id("<|endoftext|>")
-    assert end not in tokenizer.encode("a<|endoftext|>b").ids
+    ids = {"pad": size, "unk": size + 1, "cls": size + 2, "sep": end, "mask": size + 3}
+    assert counts["special_ids"] == ids
+    assert "appended, as the file has none: [PAD], [UNK], [CLS], [MASK]" in counts["remarks"]
+    assert end not in tokenizer.encode("a<|endoftext|>b", add_special_tokens=False).ids
 
 
 @pytest.mark.parametrize("name", ["", "vocab.json", "merges.txt"])
@@ -160,3 +161,45 @@ def test_an_import_is_reported_on_text_where_there_is_some(tmp_path: Path, text_
     assert set(manifest.counts["report"]["sources"]) == {"books", "pages"}
     assert set(manifest.inputs) == {"vocab.txt"}
     assert import_tokenizer(path, None, tmp_path / "out", ImportConfig()).was_finished
+
+
+def test_a_finished_import_is_reported_on_text_that_is_given_later(tmp_path, text_folder):
+    path, out = bert_file(tmp_path), tmp_path / "out"
+    expected = import_tokenizer(path, text_folder, tmp_path / "at once", ImportConfig()).manifest
+    first = import_tokenizer(path, None, out, ImportConfig()).manifest
+    assert first.counts["report"] == {"sources": {}, "sentences": []}
+    later = import_tokenizer(path, text_folder, out, ImportConfig())
+    assert later.was_finished
+    assert later.manifest.counts == expected.counts
+    assert later.manifest.fingerprint() == first.fingerprint()
+    assert import_tokenizer(path, None, out, ImportConfig()).manifest == later.manifest
+
+
+def test_nothing_is_written_before_the_report_is_made(tmp_path, text_folder, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    path = bert_file(tmp_path)
+    monkeypatch.setattr("pipeline.tokenizer.report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        import_tokenizer(path, text_folder, tmp_path / "out", ImportConfig())
+    assert not (tmp_path / "out").exists()
+
+
+def test_dropout_is_left_out_and_said(tmp_path: Path, trained):
+    changed = parts(trained["bpe"])
+    changed["model"]["dropout"] = 0.9
+    (tmp_path / "tokenizer.json").write_text(json.dumps(changed))
+    tokenizer, counts = take(tmp_path, tmp_path / "out")
+    assert parts(tmp_path / "out")["model"]["dropout"] is None
+    expected = load_tokenizer(trained["bpe"] / "tokenizer.json").encode("Baba conder.").ids
+    assert tokenizer.encode("Baba conder.").ids == expected
+    remark = "dropout 0.9 is left out: a text has the same ids every time"
+    assert counts["remarks"][1:] == [remark]
+
+
+def test_a_folder_named_like_a_model_is_none(tmp_path: Path):
+    path = bert_file(tmp_path)
+    (tmp_path / "x.model").mkdir()
+    (tmp_path / "old-vocab.txt").mkdir()
+    assert vocabulary_files(tmp_path) == (path,)
