@@ -14,15 +14,17 @@ import click
 from pipeline.config import FetchConfig, PackConfig, TokenizeConfig, import_config
 from pipeline.flags import (
     PATH,
-    Size,
     build,
     configured_by,
     data_option,
     folder,
     from_option,
     given,
+    in_colour,
+    memory_option,
     workers_option,
 )
+from pipeline.inspect_config import InspectConfig
 from pipeline.sources import SOURCES
 from train.config import Device, PretrainConfig, pretrain_config
 from train.glue_config import GlueConfig
@@ -148,26 +150,20 @@ def tokenize(text: Path, out: Path, vocabulary: str | None, **options: Any) -> N
 @folder("--out", "data/shards", "folder to write")
 @configured_by(PackConfig)
 @workers_option
-@click.option(
-    "--memory",
-    type=Size(),
-    default="1GB",
-    show_default=True,
-    help="most that a process takes; the result does not depend on it",
-)
-def pack(
-    text: Path,
-    tokenizer: Path,
-    out: Path,
-    workers: int,
-    memory: int,
-    **options: Any,  # noqa: ANN401
-) -> None:
-    """Pack documents into sentence-order pairs with n-gram masks, as Arrow shards."""
+@memory_option
+@click.option("--dry-run", is_flag=True, help="only forecast rows, bytes and time from a sample")
+def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) -> None:  # noqa: ANN401
+    """Pack documents into rows of tokens, their masks drawn already, as Arrow shards."""
+    from pipeline.dry_run import describe_forecast, forecast
     from pipeline.pack import pack as pack_text
 
-    show(pack_text(text, tokenizer, out, build(PackConfig, options), workers, memory))
-    next_command("pretrain", "--shards", out)
+    limits = (options.pop("workers"), options.pop("memory"))
+    config = build(PackConfig, options)
+    if dry_run:
+        click.echo(describe_forecast(forecast(text, tokenizer, out, config, *limits)))
+    else:
+        show(pack_text(text, tokenizer, out, config, *limits))
+        next_command("pretrain", "--shards", out)
 
 
 @main.command()
@@ -247,13 +243,19 @@ def verify(shards: Path) -> None:
 
 @main.command()
 @click.argument("shards", type=PATH)
-@click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="rows to show")
-def inspect(shards: Path, rows: int) -> None:
-    """Show rows of SHARDS as text, and the balance sheet."""
+@configured_by(InspectConfig)
+@click.option("--plot", type=PATH, help="draw lengths, masks and segments as this PNG")
+def inspect(shards: Path, plot: Path | None, **options: Any) -> None:  # noqa: ANN401
+    """Show the balance sheet of SHARDS, and rows as text with their masks."""
     from pipeline.inspect import inspect_shards
 
-    for line in inspect_shards(shards, rows):
+    config = build(InspectConfig, options)
+    for line in inspect_shards(shards, config, in_colour=in_colour()):
         click.echo(line)
+    if plot:
+        from pipeline.histograms import draw_histograms
+
+        click.echo(f"histograms: {draw_histograms(shards, config, plot)}")
     next_command("pretrain", "--shards", shards)
 
 

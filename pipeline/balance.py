@@ -1,12 +1,10 @@
 """What a stage made, for a person to read: the end of each manifest's story."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from pipeline.masks import MAX_NGRAM
+from pipeline.sheet import describe_shards
+from pipeline.tables import align
 from shards.manifest import Manifest
-
-Counts = Mapping[str, int]
 
 
 def describe(manifest: Manifest) -> str:
@@ -68,73 +66,8 @@ def describe_tokenizer(manifest: Manifest) -> str:
                 f"{drawn['text_bytes'] / 1e6:,.1f} MB" if drawn else "-",
             )
         )
-    lines += _align(table) if sources else []
+    lines += align(table) if sources else []
     return "\n".join([*lines, *map(" | ".join, counts["report"]["sentences"])])
-
-
-def describe_shards(manifest: Manifest) -> str:
-    """Return the balance sheet of `pack`: a column for each source and one for all."""
-    header = manifest.counts["header"]
-    balance: Mapping[str, Counts] = manifest.counts["balance"]
-    width, sets = header["max_length"], header["mask_sets"]
-    columns = [_column(counts, width, sets) for counts in balance.values()]
-    lines = [("", *balance)]
-    lines += [(name, *(column[name] for column in columns)) for name in columns[0]]
-    row_bytes = sum(
-        record.bytes for name, record in manifest.files.items() if name.endswith(".arrow")
-    )
-    every = balance["all"]
-    slots, real = every["rows"] * width, every["real_tokens"]
-    return "\n".join(
-        [
-            *_align(lines),
-            f"{row_bytes / 1e6:.1f} MB of shards: {row_bytes / slots:.2f} bytes a slot, "
-            f"{row_bytes / real:.2f} a real token",
-            *(f"words: {path}" for path in manifest.counts.get("encoder", ())),
-        ]
-    )
-
-
-def _column(counts: Counts, width: int, sets: int) -> dict[str, str]:
-    rows, pairs = counts["rows"], counts["rows_pair"]
-    column = {
-        "documents": f"{counts['documents']:,}",
-        "  held out": f"{counts['validation_documents']:,}",
-        "  empty": f"{counts['empty_documents']:,}",
-        "text": f"{counts['text_bytes'] / 1e6:,.1f} MB",
-        "sentences": f"{counts['sentences']:,}",
-        "tokens in": f"{counts['tokens']:,}",
-        "tokens kept": _percent(counts["tokens_kept"], counts["tokens"]),
-        "tokens unknown": _percent(counts["unknown_tokens"], counts["tokens"]),
-        "rows": f"{rows:,}",
-        "  two segments": _percent(pairs, rows),
-        "  one sentence": _percent(counts["rows_single"], rows),
-        "  cut sentence": _percent(counts["rows_piece"], rows),
-        "swapped pairs": _percent(counts["rows_swapped"], pairs),
-        "fill": _percent(counts["real_tokens"], rows * width),
-        "masked a set": _percent(counts["masked_tokens"], counts["real_tokens"] * sets),
-    }
-    for kind in ("drawn", "placed"):
-        numbers = [counts[f"ngrams_{kind}_{n}"] for n in range(1, MAX_NGRAM + 1)]
-        shares = [f"{number / max(1, sum(numbers)):.3f}" for number in numbers]
-        column[f"n-grams {kind}, n = 1..{MAX_NGRAM}"] = " ".join(shares)
-    return column
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.2f} %" if whole else "-"
-
-
-def _align(lines: Sequence[Sequence[Any]]) -> list[str]:
-    """Pad the cells of a table: the first column to the left, the others to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
 
 
 DESCRIBE: dict[str, Callable[[Manifest], str]] = {

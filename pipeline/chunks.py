@@ -15,9 +15,9 @@ from pipeline.compiled import compiled
 from pipeline.draws import draw_below, draw_unit
 from pipeline.encode import EncodedDocuments
 
-SHORT_ROW_PROBABILITY = 0.1
-"""How often a chunk gets a random smaller target (short_seq_prob of google-research/ALBERT,
-create_pretraining_data.py)."""
+ONE_SEGMENT_PROBABILITY = 0.1
+"""How often a chunk of `segments` stays one (google-research/electra,
+build_pretraining_dataset.py)."""
 BLOCK_SENTENCES = 256
 PAIR_SPECIALS = 3
 """[CLS] A [SEP] B [SEP]"""
@@ -50,20 +50,35 @@ class Chunks:
         return len(self.start)
 
 
-def make_chunks(encoded: EncodedDocuments, keys: NDArray[np.uint64], max_length: int) -> Chunks:
+def make_chunks(
+    encoded: EncodedDocuments,
+    keys: NDArray[np.uint64],
+    max_length: int,
+    *,
+    has_order: bool,
+    short_row_probability: float,
+) -> Chunks:
     """Cut documents into chunks for rows of `max_length` tokens.
 
     Args:
         encoded: D documents.
         keys: (D,) the key of each document's random draws.
         max_length: Width of a row, special tokens included.
+        has_order: Whether a chunk is cut anywhere and its halves may swap (`pairs`); else it is
+            cut near its middle and they never do (`segments`).
+        short_row_probability: How often a chunk gets a random smaller target.
     """
     room = max_length - SINGLE_SPECIALS
     # A chunk holds a sentence or is a piece, and two neighbouring pieces are longer than a row.
     capacity = len(encoded.sentences) + 2 * len(encoded.input_ids) // room
     table = np.empty((capacity, 6), np.int64)
     filled = _fill_documents(
-        encoded.sentences, encoded.documents, encoded.is_word_start, keys, room, table
+        encoded.sentences,
+        encoded.documents,
+        encoded.is_word_start,
+        keys,
+        (room, short_row_probability, has_order),
+        table,
     )
     start, stop, cut, is_swapped, is_piece, document = table[:filled].T
     return Chunks(start, stop, cut, is_swapped == 1, is_piece == 1, document)
@@ -75,11 +90,14 @@ def _fill_documents(
     documents: NDArray[np.int64],
     is_word_start: NDArray[np.bool_],
     keys: NDArray[np.uint64],
-    room: int,
+    rules: tuple[int, float, bool],
     table: NDArray[np.int64],
 ) -> int:
-    """Fill `table` with the chunks of all documents in order; return how many."""
-    filled = 0
+    """Fill `table` with the chunks of all documents in order; return how many.
+
+    `rules` are the room of a row, how often it is short, and whether it has an order.
+    """
+    filled, room = 0, rules[0]
     for document in range(len(documents) - 1):
         stream = keys[document : document + 1].copy()
         first, last = documents[document], documents[document + 1]
@@ -96,7 +114,7 @@ def _fill_documents(
                 and sentences[end + 1] - sentences[end] <= room
             ):
                 end += 1
-            filled = _fill_block(sentences, first, end, room, stream, document, table, filled)
+            filled = _fill_block(sentences, first, end, rules, stream, document, table, filled)
             first = end
     return filled
 
@@ -130,17 +148,18 @@ def _fill_block(
     sentences: NDArray[np.int64],
     first: int,
     last: int,
-    room: int,
+    rules: tuple[int, float, bool],
     stream: NDArray[np.uint64],
     document: int,
     table: NDArray[np.int64],
     filled: int,
 ) -> int:
     """Add the chunks of sentences `first` to `last`, filled from the front or from the back."""
+    room, short_row_probability, has_order = rules
     is_forward = draw_below(stream, 2) == 1
     while first < last:
         target = room - (PAIR_SPECIALS - SINGLE_SPECIALS)
-        if draw_unit(stream) < SHORT_ROW_PROBABILITY:
+        if draw_unit(stream) < short_row_probability:
             target = 2 + draw_below(stream, target - 1)
         if is_forward:
             begin, end = first, first + 1
@@ -153,9 +172,52 @@ def _fill_block(
                 begin -= 1
             last = begin
         cut, swapped = NO_CUT, 0
-        if end - begin > 1:
+        if end - begin > 1 and has_order:
             cut = sentences[begin + 1 + draw_below(stream, end - begin - 1)]
             swapped = draw_below(stream, 2)
+        elif end - begin > 1 and draw_unit(stream) >= ONE_SEGMENT_PROBABILITY:
+            cut = _nearest_middle(sentences[begin : end + 1])
         table[filled] = (sentences[begin], sentences[end], cut, swapped, 0, document)
         filled += 1
     return filled
+
+
+@compiled
+def _nearest_middle(sentences: NDArray[np.int64]) -> int:
+    """Return the border between two sentences that is nearest to the middle of all."""
+    middle = sentences[0] + sentences[-1]
+    best: int = sentences[1]
+    for border in sentences[1:-1]:
+        if abs(2 * border - middle) < abs(2 * best - middle):
+            best = border
+    return best
+
+
+def fewest_rows(encoded: EncodedDocuments, max_length: int) -> tuple[int, int]:
+    """Return the fewest rows that hold all sentences whole and in order, and their tokens.
+
+    Filling each row as far as it goes is the best that can be done without changing the order;
+    special tokens are counted.
+    """
+    rows, tokens = _count_fewest(encoded.sentences, encoded.documents, max_length)
+    return int(rows), int(tokens)
+
+
+@compiled
+def _count_fewest(
+    sentences: NDArray[np.int64], documents: NDArray[np.int64], width: int
+) -> tuple[int, int]:
+    rows = tokens = 0
+    for document in range(len(documents) - 1):
+        first, last = documents[document], documents[document + 1]
+        while first < last:
+            end = first + 1
+            while end < last and sentences[end + 1] - sentences[first] <= width - PAIR_SPECIALS:
+                end += 1
+            length = sentences[end] - sentences[first]
+            specials = PAIR_SPECIALS if end > first + 1 else SINGLE_SPECIALS
+            pieces = max(1, -(-length // (width - SINGLE_SPECIALS)))
+            rows += pieces
+            tokens += length + specials * pieces
+            first = end
+    return rows, tokens

@@ -1,7 +1,7 @@
 """What a person can choose in `fetch`, `tokenize` and `pack`, with checks; nothing heavy."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -99,22 +99,120 @@ def _check_padding(multiple: int) -> None:
         raise ValueError(f"--pad-to-multiple-of {multiple} is not between 1 and 1024")
 
 
+MAX_NGRAM = {"ngram": 3, "spans": 10, "tokens": 1}
+"""Longest run of each kind of mask: ALBERT (Lan et al. 2020, section 4.1), SpanBERT (Joshi et al.
+2020, section 3.1), BERT."""
+
+
+MASK_PROBABILITY = 0.15
+"""Share of a row's tokens, special ones counted, that a mask set may cover (BERT, ALBERT)."""
+SHORT_ROW_PROBABILITY = 0.1
+"""How often a chunk gets a random smaller target (short_seq_prob of google-research/ALBERT,
+create_pretraining_data.py)."""
+
+
+SENTENCE_LANGUAGES = (
+    *("am", "ar", "bg", "bn", "ca", "da", "de", "el", "en", "es", "fi", "fr", "gu", "hi", "hy"),
+    *("it", "ja", "kk", "kn", "ml", "mr", "my", "nl", "pa", "pl", "pt", "ru", "sk", "ta", "te"),
+    "uk",
+)
+"""Languages with rules of their own in `sentencex` 1.0.32 (github.com/wikimedia/sentencex,
+src/languages). For others it would take a related language's, or English, without saying so."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PackConfig:
     """How documents become rows."""
 
-    max_length: Annotated[int, "tokens in a row, special tokens included"] = 128
-    mask_sets: Annotated[int, "independent mask sets a row; an epoch uses one"] = 4
+    layout: Annotated[
+        Literal["pairs", "segments", "stream"],
+        "pairs: sentence order (ALBERT); segments: two in order (ELECTRA); stream: full rows (GPT)",
+    ] = "pairs"
+    max_length: Annotated[
+        tuple[int, ...], "tokens in a row, special ones included; 128,512 packs both"
+    ] = (128,)
+    mask: Annotated[
+        Literal["ngram", "spans", "tokens"], "runs of 1 to 3 words, of 1 to 10, or single tokens"
+    ] = "ngram"
+    max_ngram: Annotated[int | None, "longest run of words; the default is the mask's"] = None
+    mask_probability: Annotated[float, "share of a row that a mask set covers at most"] = (
+        MASK_PROBABILITY
+    )
+    mask_sets: Annotated[int | None, "independent mask sets a row; an epoch uses one"] = None
+    short_row_probability: Annotated[float, "how often a row is made shorter"] = (
+        SHORT_ROW_PROBABILITY
+    )
+    min_document_tokens: Annotated[int, "leave out shorter documents"] = 0
     validation_fraction: Annotated[float, "share of documents kept for validation"] = 0.01
+    weights: Annotated[
+        tuple[tuple[str, float], ...],
+        "how often each source is packed: wikipedia=2,gutenberg=0.5; others once",
+    ] = ()
+    subword_dropout: Annotated[
+        float, "how often a merge or piece is passed over, drawn anew for each word"
+    ] = 0.0
+    language: Annotated[str, "language by whose rules sentences end"] = "en"
     seed: Annotated[int, "seed of every random choice"] = 0
 
     def __post_init__(self) -> None:
-        if not 8 <= self.max_length <= 65535:
-            raise ValueError(f"--max-length {self.max_length} is not between 8 and 65535")
-        if not 1 <= self.mask_sets <= 64:
-            raise ValueError(f"--mask-sets {self.mask_sets} is not between 1 and 64")
+        if self.max_ngram is None:
+            object.__setattr__(self, "max_ngram", MAX_NGRAM[self.mask])
+        if self.mask_sets is None:
+            object.__setattr__(self, "mask_sets", 0 if self.layout == "stream" else 4)
+        _check_rows(self)
+        _check_masks(self)
         if not 0 <= self.validation_fraction <= 0.5:
             message = f"--validation-fraction {self.validation_fraction} is not between 0 and 0.5"
             raise ValueError(message)
+        _check_weights(self.weights)
+        if self.language not in SENTENCE_LANGUAGES:
+            nearest = f"choose the nearest of {', '.join(SENTENCE_LANGUAGES)}, or en"
+            raise ValueError(f"--language {self.language!r} has no rules for sentences: {nearest}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
+
+    def plain(self) -> dict[str, Any]:
+        """Return the fields as JSON has them, lists as a person writes them."""
+        return {
+            **asdict(self),
+            "max_length": ",".join(map(str, self.max_length)),
+            "weights": ",".join(f"{source}={weight:g}" for source, weight in self.weights),
+        }
+
+
+def _check_rows(config: PackConfig) -> None:
+    lengths = config.max_length
+    for length in lengths:
+        if not 8 <= length <= 65535:
+            raise ValueError(f"--max-length {length} is not between 8 and 65535")
+    if not lengths or len(set(lengths)) < len(lengths):
+        raise ValueError("--max-length needs one or more lengths, each once")
+    if not 0 <= config.short_row_probability <= 1:
+        message = f"--short-row-probability {config.short_row_probability} is not between 0 and 1"
+        raise ValueError(message)
+    if not 0 <= config.subword_dropout < 1:
+        raise ValueError(f"--subword-dropout {config.subword_dropout} is not from 0 to below 1")
+    if config.min_document_tokens < 0:
+        raise ValueError(f"--min-document-tokens {config.min_document_tokens} is below 0")
+
+
+def _check_weights(weights: tuple[tuple[str, float], ...]) -> None:
+    for source, weight in weights:
+        if not 0 < weight <= 100:
+            raise ValueError(f"--weights {source}={weight:g} is not between 0 and 100")
+    if len(dict(weights)) < len(weights):
+        raise ValueError("--weights names a source twice")
+
+
+def _check_masks(config: PackConfig) -> None:
+    sets, longest = config.mask_sets or 0, config.max_ngram or 0
+    if config.layout == "stream" and sets:
+        raise ValueError("--mask-sets is for the layouts pairs and segments: a stream has no masks")
+    if config.layout != "stream" and not 1 <= sets <= 64:
+        raise ValueError(f"--mask-sets {sets} is not between 1 and 64")
+    if not 0 < config.mask_probability <= 0.5:
+        raise ValueError(f"--mask-probability {config.mask_probability} is not between 0 and 0.5")
+    most = 1 if config.mask == "tokens" else 100
+    if not 1 <= longest <= most:
+        message = f"--max-ngram {longest} is not between 1 and {most} for {config.mask}"
+        raise ValueError(message)

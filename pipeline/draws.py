@@ -48,9 +48,16 @@ def draw_unit(stream: NDArray[np.uint64]) -> float:
     return np.float64(draw(stream) >> _11) * 2.0**-53
 
 
-def document_keys(seed: int, source: str, first: int, count: int) -> NDArray[np.uint64]:
+def seeded_hash(text: str, seed: int) -> blake3:
+    """Return the hash of a text, another one for each seed."""
+    return blake3(text.encode(), key=seed.to_bytes(8, "little").ljust(32, b"\0"))
+
+
+def document_keys(
+    seed: int, source: str, first: int, count: int, repetition: int = 0
+) -> NDArray[np.uint64]:
     """Return the keys of documents `first` to `first + count` of a source, all different."""
-    root = blake3(source.encode(), key=seed.to_bytes(8, "little").ljust(32, b"\0"))
+    root = seeded_hash(f"{source}\0{repetition}" if repetition else source, seed)
     start = np.uint64(int.from_bytes(root.digest(8), "little"))
     numbers = np.arange(first, first + count, dtype=np.uint64)
     return mix(start + numbers * GAMMA)

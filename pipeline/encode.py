@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.sentences import joins_next, paragraphs_of, sentence_starts
+from pipeline.draws import mix
+from pipeline.sentences import LANGUAGE, joins_next, split_document
 from pipeline.words.columnar import Columnar
 from pipeline.words.library import flags_of
 from pipeline.words.rules import Unsupported, learn_rules
-from pipeline.words.spelling import PUNCTUATION, START
+from pipeline.words.spelling import EVERY_PIECE, PUNCTUATION, START, Dropout
 from shards.errors import DataError
 
 MEMORY = 10**9
 """Bytes that a process takes at most where nobody chooses; half of it is for tables of words."""
+_WORD_STREAMS = np.uint64(0x776F7264)
+"""Keeps the draws of words apart from those of chunks and masks."""
 BATCH_UNITS = 2048
 """Units handed to `tokenizers` at a time: its encodings take 50 times the text's memory."""
 CHECKED_TEXT = 300_000
@@ -44,6 +47,31 @@ class EncodedDocuments:
     is_punctuation: NDArray[np.bool_]
     sentences: NDArray[np.int64]
     documents: NDArray[np.int64]
+
+    @classmethod
+    def of_flags(
+        cls,
+        input_ids: NDArray[np.uint32],
+        flags: NDArray[np.uint8],
+        sentences: NDArray[np.int64],
+        documents: NDArray[np.int64],
+    ) -> "EncodedDocuments":
+        """Return documents whose words are told by START and PUNCTUATION."""
+        is_start, is_punctuation = (flags & START) > 0, (flags & PUNCTUATION) > 0
+        return cls(input_ids, is_start, is_punctuation, sentences, documents)
+
+    def without(self, is_left_out: NDArray[np.bool_]) -> "EncodedDocuments":
+        """Return the same number of documents, those left out (D,) without sentences."""
+        of_sentence = np.repeat(~is_left_out, np.diff(self.documents))
+        lengths = np.diff(self.sentences)
+        of_token = np.repeat(of_sentence, lengths)
+        return EncodedDocuments(
+            self.input_ids[of_token],
+            self.is_word_start[of_token],
+            self.is_punctuation[of_token],
+            _starts(lengths[of_sentence]),
+            _starts(np.diff(self.documents) * ~is_left_out),
+        )
 
 
 class EncodedUnits(NamedTuple):
@@ -85,14 +113,37 @@ class Encoder:
         except Unsupported as why:
             self.path = f"library ({why})"
 
-    def encode(self, units: Sequence[str], cuts: Cuts) -> EncodedUnits:
-        """Return the tokens of each unit by itself, equal to those of `Tokenizer.encode`."""
+    def encode(
+        self, units: Sequence[str], cuts: Cuts, dropout: Dropout = EVERY_PIECE
+    ) -> EncodedUnits:
+        """Return the tokens of each unit by itself, equal to those of `Tokenizer.encode`.
+
+        Args:
+            units: (U,) texts.
+            cuts: Of each unit the characters whose tokens are asked for.
+            dropout: Where its probability is above 0, words get other tokens, drawn by the key of
+                each unit (U,), and a cut in a word moves to the word's begin.
+
+        Raises:
+            DataError: The words of this tokenizer are spelt by the package `tokenizers` alone,
+                whose draws cannot be repeated.
+        """
+        if dropout.probability > 0:
+            return self._encode_anew(units, cuts, dropout)
         if self._columnar is None:
             return encode_by_library(self.tokenizer, units, cuts)
         encoded = EncodedUnits(*self._columnar.encode(units, cuts))
         if self._unchecked > 0:
             self._check(units, encoded)
         return encoded if self._columnar else encode_by_library(self.tokenizer, units, cuts)
+
+    def _encode_anew(self, units: Sequence[str], cuts: Cuts, dropout: Dropout) -> EncodedUnits:
+        if self._unchecked > 0:
+            self.encode(units, cuts)
+        if self._columnar is None or self._columnar.rules.spell is None:
+            problem = "this tokenizer's words cannot be divided at random in a repeatable way"
+            raise DataError(problem, "leave out --subword-dropout")
+        return EncodedUnits(*self._columnar.encode(units, cuts, dropout))
 
     def _check(self, units: Sequence[str], encoded: EncodedUnits) -> None:
         """Compare the first units with the library's; where they differ, it is used from now on."""
@@ -129,26 +180,44 @@ def load_tokenizer(path: Path, remedy: str = "run `python cli.py tokenize` first
     return tokenizer
 
 
-def encode_documents(encoder: Encoder, texts: Sequence[str]) -> EncodedDocuments:
-    """Tokenize documents and find their words and sentences."""
-    documents = [paragraphs_of(text) for text in texts]
+def encode_documents(
+    encoder: Encoder,
+    texts: Sequence[str],
+    language: str = LANGUAGE,
+    dropout: Dropout = EVERY_PIECE,
+) -> EncodedDocuments:
+    """Tokenize documents and find their words and sentences; `dropout` has a key for each."""
+    documents: list[list[str]] = []
+    cuts: list[list[int]] = []
+    for text in texts:
+        of_document, of_sentences = split_document(text, language)
+        documents.append(of_document)
+        cuts += of_sentences
     paragraphs = [paragraph for document in documents for paragraph in document]
-    cuts = [sentence_starts(paragraph) for paragraph in paragraphs]
-    encoded = encoder.encode(paragraphs, cuts)
-    document_starts = encoded.units[_starts([len(document) for document in documents])]
+    counts = np.array([len(document) for document in documents], np.int64)
+    encoded = encoder.encode(paragraphs, cuts, _of_paragraphs(dropout, counts))
+    document_starts = encoded.units[_starts(counts)]
 
     is_heading = np.array([join for document in documents for join in joins_next(document)], bool)
     is_heading &= np.diff(encoded.units) > 0
     headed = encoded.units[1:][is_heading]
     starts = np.setdiff1d(encoded.cuts, np.setdiff1d(headed, document_starts))
     starts = starts[starts < encoded.units[-1]]  # an empty paragraph at the very end
-    return EncodedDocuments(
-        input_ids=encoded.input_ids,
-        is_word_start=(encoded.flags & START) > 0,
-        is_punctuation=(encoded.flags & PUNCTUATION) > 0,
+    return EncodedDocuments.of_flags(
+        encoded.input_ids,
+        encoded.flags,
         sentences=np.append(starts, encoded.units[-1]),
         documents=np.searchsorted(starts, document_starts),
     )
+
+
+def _of_paragraphs(dropout: Dropout, counts: NDArray[np.int64]) -> Dropout:
+    """Return a dropout with a key for each of (D,) paragraphs of each document."""
+    if dropout.probability <= 0:
+        return dropout
+    places = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    keys = np.repeat(dropout.keys, counts) ^ mix(places.astype(np.uint64) ^ _WORD_STREAMS)
+    return Dropout(dropout.probability, mix(keys))
 
 
 def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) -> EncodedUnits:
@@ -177,6 +246,6 @@ def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) ->
     )
 
 
-def _starts(lengths: list[int]) -> NDArray[np.int64]:
+def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where consecutive pieces of these lengths begin, and where the last one ends."""
-    return np.cumsum([0, *lengths], dtype=np.int64)
+    return np.append(0, np.cumsum(lengths, dtype=np.int64))

@@ -1,6 +1,7 @@
 """Command-line flags: those of configuration dataclasses, and those that commands share."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
@@ -16,6 +17,8 @@ Command = Callable[..., None]
 Made = TypeVar("Made")
 
 PATH: click.Path = click.Path(path_type=Path)
+LEAST_MEMORY = 600_000_000
+"""Of a process of `pack`: what it takes besides its table of words, which may be small."""
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
 
 
@@ -42,11 +45,13 @@ def _flag(field: Field[Any], hint: Any) -> Callable[[Command], Command]:  # noqa
     flag = "--" + field.name.replace("_", "-")
     if kind is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", field.name, default=None, help=text)
-    choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else kind
+    choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else LISTS.get(kind, kind)
     if is_size := SIZE in marks or SIZE_OR_ALL in marks:
         choices = Size(or_all=SIZE_OR_ALL in marks)
     if field.default is not None:
         default = "the preset's" if field.default is MISSING else field.default
+        if kind in LISTS:
+            default = ",".join(map(str, default)) or "none"
         if isinstance(default, int) and is_size:
             default = f"{default / 10**9:g}GB"
         text += f"  [default: {default}]"
@@ -66,12 +71,14 @@ class Size(click.ParamType[int]):
 
     Args:
         or_all: Whether the word "all" is a size too: `ALL`.
+        least: The smallest size that is taken.
     """
 
     name = "size"
 
-    def __init__(self, *, or_all: bool = False) -> None:
+    def __init__(self, *, or_all: bool = False, least: int = 1) -> None:
         self.or_all = or_all
+        self.least = least
 
     def convert(
         self, value: str, parameter: click.Parameter | None, context: click.Context | None
@@ -84,16 +91,64 @@ class Size(click.ParamType[int]):
             if number != value.upper():
                 with suppress(ValueError, OverflowError):
                     size = float(number) * scale
-                    if size >= 1:
+                    if size >= self.least:
                         return int(size)
+                    if size >= 1:
+                        message = f"{value} is less than {self.least / 1e6:g}MB"
+                        raise click.BadParameter(message, context, parameter)
                 break
         raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)
+
+
+class Numbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers with commas between: 128,512."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: str, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers."""
+        try:
+            return tuple(map(int, value.split(",")))
+        except ValueError:
+            message = f"{value!r} is no number, or several with commas, such as 128,512"
+            raise click.BadParameter(message, context, parameter) from None
+
+
+class Weights(click.ParamType[tuple[tuple[str, float], ...]]):
+    """Names and numbers: wikipedia=2,gutenberg=0.5."""
+
+    name = "name=number"
+
+    def convert(
+        self, value: str, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[tuple[str, float], ...]:
+        """Return the pairs."""
+        try:
+            pairs = [pair.split("=") for pair in value.split(",")]
+            return tuple((name.strip(), float(number)) for name, number in pairs)
+        except ValueError:
+            message = f"{value!r} is not of the form wikipedia=2,gutenberg=0.5"
+            raise click.BadParameter(message, context, parameter) from None
+
+
+LISTS: dict[Any, click.ParamType[Any]] = {
+    tuple[int, ...]: Numbers(),
+    tuple[tuple[str, float], ...]: Weights(),
+}
+"""How fields with several values are written."""
 
 
 def given(name: str) -> bool:
     """Return whether a person gave this option."""
     source = click.get_current_context().get_parameter_source(name)
     return source not in (None, click.core.ParameterSource.DEFAULT)
+
+
+def in_colour() -> bool:
+    """Return whether a person reads the output, and wants colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
@@ -107,6 +162,13 @@ workers_option = click.option(
     default=os.cpu_count() or 1,
     show_default=True,
     help="processes; the result does not depend on it",
+)
+memory_option = click.option(
+    "--memory",
+    type=Size(least=LEAST_MEMORY),
+    default="1GB",
+    show_default=True,
+    help="most that a process takes; the result does not depend on it",
 )
 data_option = folder("--data", "data", "folder that holds raw/, text/, glue/ and vocab/")
 from_option = click.option(

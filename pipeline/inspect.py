@@ -1,61 +1,139 @@
 """Look at a folder of shards: its balance sheet, its rows as text, its faults."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.balance import describe
 from pipeline.encode import load_tokenizer
-from shards.format import NO_LABEL, Rows, ShardHeader, unpack_masks
+from pipeline.inspect_config import InspectConfig
+from pipeline.legible import make_legible, text_of
+from pipeline.sheet import describe_shards
+from shards.errors import DataError
+from shards.format import Rows, ShardHeader, unpack_masks
 from shards.reader import REPACK, ShardFolder
 from shards.verify import verify
 
-__all__ = ["inspect_shards", "verify"]
+__all__ = ["inspect_shards", "open_chosen", "verify"]
 
-LABELS = {0: "original order", 1: "swapped", NO_LABEL: "one segment"}
+ORDERS = ("original order", "swapped")
 
 
-def inspect_shards(folder: Path, count: int) -> Iterator[str]:
-    """Yield the balance sheet, and the first `count` training rows as text.
-
-    What mask set 0 covers stands in double square brackets.
+def open_chosen(folder: Path, config: InspectConfig) -> ShardFolder:
+    """Open the rows that a person chose.
 
     Raises:
-        DataError: There are no shards, or they are broken.
+        DataError: There are no such rows, no such mask set, or they are broken.
     """
-    shards = ShardFolder(folder, "train")
-    yield describe(shards.manifest)
+    shards = ShardFolder(folder, config.split, config.max_length)
+    width, sets = shards.header.max_length, shards.header.mask_sets
+    if not len(shards):
+        other = "train" if config.split == "validation" else "validation"
+        problem = f"{folder} has no {config.split} rows of {width} tokens"
+        raise DataError(problem, f"choose --split {other}, or another --max-length")
+    if config.mask_set >= max(1, sets):
+        problem = f"{folder} has {sets} mask sets a row, so there is none of number"
+        raise DataError(f"{problem} {config.mask_set}", "choose a lower --mask-set")
+    return shards
+
+
+def inspect_shards(
+    folder: Path, config: InspectConfig | None = None, *, in_colour: bool = False
+) -> Iterator[str]:
+    """Yield the balance sheet, and rows as text: a line of facts, then one up to each [SEP].
+
+    What the mask set covers is coloured, or else stands in double square brackets.
+
+    Raises:
+        DataError: There are no shards, or they are broken, or have nothing of what was chosen.
+    """
+    config = config or InspectConfig()
+    shards = open_chosen(folder, config)
+    yield describe_shards(shards.manifest)
     tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json", REPACK)
-    rows = shards.gather(np.arange(min(count, len(shards))))
-    for number in range(len(rows)):
-        label = LABELS[int(rows.sentence_order_label[number])]
-        yield (
-            f"row {number}: document {rows.document[number]}, {rows.length[number]} tokens, {label}"
-        )
-        for segment in _segments(rows, number, shards.header, tokenizer):
-            yield f"  {segment}"
+    make_legible(tokenizer)
+    numbers = _choose(folder, shards, config)
+    show = _RowText(shards.header, tokenizer, in_colour)
+    for number in numbers.tolist():
+        row = shards.gather(np.array([number]))
+        yield f"row {number}: {_facts(shards.header, row)}"
+        for line in show.lines(row, config.mask_set):
+            yield f"  {line}"
 
 
-def _segments(rows: Rows, number: int, header: ShardHeader, tokenizer: Tokenizer) -> list[str]:
-    masks = rows.mask_set(np.zeros(len(rows), np.int64), header)[number : number + 1]
-    is_masked = unpack_masks(masks, header.max_length)[0]
-    length, second = int(rows.length[number]), int(rows.second_start[number])
-    bounds = [(1, second - 1), (second, length - 1)]
-    return [
-        _marked(rows.input_ids[number, first:last].tolist(), is_masked[first:last], tokenizer)
-        for first, last in bounds
-        if first < last
-    ]
+def _choose(folder: Path, shards: ShardFolder, config: InspectConfig) -> NDArray[np.int64]:
+    """Return the numbers of the rows to show."""
+    numbers = np.arange(len(shards))
+    if config.document is not None:
+        found = [np.flatnonzero(rows.document == config.document) for rows in shards.shards()]
+        firsts = np.cumsum([0, *(len(rows) for rows in shards.shards())])
+        numbers = np.concatenate([f + first for f, first in zip(found, firsts, strict=False)])
+        if not len(numbers):
+            where = f"{folder} has no {config.split} row of document {config.document}"
+            raise DataError(where, "choose another --document or --split")
+    if config.seed is not None:
+        count = min(config.rows, len(numbers))
+        chosen = np.random.default_rng(config.seed).choice(len(numbers), count, replace=False)
+        return numbers[chosen]
+    return numbers[: config.rows]
 
 
-def _marked(ids: list[int], is_masked: NDArray[np.bool_], tokenizer: Tokenizer) -> str:
-    """Decode runs of equal masking apart, and bracket those to be predicted."""
-    text = []
-    borders = np.flatnonzero(np.diff(is_masked)) + 1
-    for run in np.split(np.arange(len(ids)), borders):
-        piece = tokenizer.decode([ids[position] for position in run], skip_special_tokens=False)
-        text.append(f"[[{piece.strip()}]]" if is_masked[run[0]] else piece.strip())
-    return " ".join(piece for piece in text if piece)
+def _facts(header: ShardHeader, row: Rows) -> str:
+    facts = f"document {row.document[0]}, {row.length[0]} tokens"
+    if header.layout == "stream":
+        return facts
+    if row.second_start[0] == row.length[0]:
+        return f"{facts}, one segment"
+    label = int(row.sentence_order_label[0])
+    return f"{facts}, {ORDERS[label] if header.layout == 'pairs' else 'two segments'}"
+
+
+class _RowText:
+    """Turns rows into lines of text.
+
+    Args:
+        header: The shards' header.
+        tokenizer: The one that made the ids, made legible.
+        in_colour: Whether masks and borders are coloured, or told by brackets.
+    """
+
+    def __init__(self, header: ShardHeader, tokenizer: Tokenizer, in_colour: bool) -> None:
+        self.header = header
+        self.tokenizer = tokenizer
+        self.in_colour = in_colour
+
+    def lines(self, row: Rows, mask_set: int) -> list[str]:
+        """Return a line up to each [SEP] of a single row."""
+        ids = row.input_ids[0, : row.length[0]]
+        is_masked = np.zeros(self.header.max_length, np.bool_)
+        if self.header.mask_sets:
+            packed = row.mask_set(np.array([mask_set]), self.header)
+            is_masked = unpack_masks(packed, self.header.max_length)[0]
+        ends = np.flatnonzero(ids == self.header.sep_token_id) + 1
+        bounds = np.unique([0, *ends, len(ids)])
+        return [
+            self._line(ids[first:last], is_masked[first:last]) for first, last in pairwise(bounds)
+        ]
+
+    def _line(self, ids: NDArray[np.integer], is_masked: NDArray[np.bool_]) -> str:
+        """Return the text of a segment between its borders."""
+        first = 1 if ids[0] == self.header.cls_token_id else 0
+        last = len(ids) - 1 if ids[-1] == self.header.sep_token_id else len(ids)
+        runs = text_of(self.tokenizer, ids[first:last].tolist(), is_masked[first:last])
+        text = "".join(self._mark(run) if marked else run for run, marked in runs)
+        borders = [self._border(ids[:first]), text.strip(), self._border(ids[last:])]
+        return " ".join(part for part in borders if part)
+
+    def _border(self, ids: NDArray[np.integer]) -> str:
+        text: str = self.tokenizer.decode(ids.tolist(), skip_special_tokens=False)
+        return click.style(text, fg="cyan") if text and self.in_colour else text
+
+    def _mark(self, run: str) -> str:
+        """Mark text that is to be predicted, but not the space before it."""
+        text = run.lstrip(" ")
+        marked = click.style(text, fg="black", bg="yellow") if self.in_colour else f"[[{text}]]"
+        return run[: len(run) - len(text)] + marked

@@ -2,7 +2,8 @@
 
 The scheme is ALBERT's (Lan et al. 2020, section 4.1; create_pretraining_data.py of
 google-research/ALBERT): runs of 1 to 3 whole words, p(n) proportional to 1/n, placed in random
-order without overlap. Unlike there, no run crosses [SEP], and every draw has a seed.
+order without overlap. Unlike there, no run crosses [SEP], and every draw has a seed. `spans` draws
+n as SpanBERT does (Joshi et al. 2020, section 3.1), and `tokens` takes single tokens as BERT does.
 """
 
 import numpy as np
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 from pipeline.compiled import compiled
 from pipeline.draws import draw_below, draw_unit
 
-MASK_PROBABILITY = 0.15
-"""Share of a row's tokens, special ones counted, that a mask set may cover."""
-MAX_NGRAM = 3
+SPAN_PROBABILITY = 0.2
+"""p of the geometric law of `spans` (Joshi et al. 2020, section 3.1)."""
 
-NGRAM_LAW = np.array([1 / n for n in range(1, MAX_NGRAM + 1)])
-NGRAM_LAW /= NGRAM_LAW.sum()
+
+def ngram_law(kind: str, longest: int) -> NDArray[np.float64]:
+    """Return (longest,) the probability of runs of 1, 2, ... words, for a kind of mask."""
+    n = np.arange(1, longest + 1)
+    weights = (1 - SPAN_PROBABILITY) ** (n - 1) if kind == "spans" else 1 / n
+    law: NDArray[np.float64] = weights / weights.sum()
+    return law
 
 
 @compiled
@@ -25,9 +30,8 @@ def draw_masks(
     may_cover: NDArray[np.bool_],
     budget: int,
     stream: NDArray[np.uint64],
+    ngrams: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
     bits: NDArray[np.uint8],
-    drawn: NDArray[np.int64],
-    placed: NDArray[np.int64],
 ) -> int:
     """Draw one mask set of one row into `bits`; return how many tokens it covers.
 
@@ -37,10 +41,12 @@ def draw_masks(
         may_cover: (W,) which words a run may cover; it never crosses one that it may not.
         budget: Tokens the set may cover.
         stream: The random stream, stepped.
+        ngrams: Three arrays (N,), for runs of 1, 2, ... words: their probability, how often each
+            is drawn from that law, and how often placed (drawn again among what fits where it
+            does not); the last two are added to.
         bits: (ceil(L/8),) zeroed; bit i % 8 of byte i // 8 is set for each covered position i.
-        drawn: (MAX_NGRAM,) adds up n as drawn from the law.
-        placed: (MAX_NGRAM,) adds up n as placed: redrawn among what fits when n does not.
     """
+    law, drawn, placed = ngrams
     count = len(words) - 1
     order = np.arange(count)
     is_covered = ~may_cover
@@ -53,13 +59,13 @@ def draw_masks(
         first = order[turn]
         if is_covered[first]:
             continue
-        ngram = _draw_ngram(stream, MAX_NGRAM)
+        ngram = _draw_ngram(stream, law)
         drawn[ngram - 1] += 1
-        fitting = _fitting(words, is_covered, first, budget - covered)
+        fitting = _fitting(words, is_covered, first, len(law), budget - covered)
         if fitting == 0:
             continue
         if ngram > fitting:
-            ngram = _draw_ngram(stream, fitting)
+            ngram = _draw_ngram(stream, law[:fitting])
         placed[ngram - 1] += 1
         is_covered[first : first + ngram] = True
         for position in range(words[first], words[first + ngram]):
@@ -69,23 +75,23 @@ def draw_masks(
 
 
 @compiled
-def _draw_ngram(stream: NDArray[np.uint64], longest: int) -> int:
-    """Draw n from 1 to `longest` with p(n) proportional to 1/n."""
-    left = draw_unit(stream) * NGRAM_LAW[:longest].sum()
-    for n in range(1, longest):
-        left -= NGRAM_LAW[n - 1]
+def _draw_ngram(stream: NDArray[np.uint64], law: NDArray[np.float64]) -> int:
+    """Draw n from 1 to len(law) with p(n) proportional to `law`."""
+    left = draw_unit(stream) * law.sum()
+    for n in range(1, len(law)):
+        left -= law[n - 1]
         if left < 0:
             return n
-    return longest
+    return len(law)
 
 
 @compiled
 def _fitting(
-    words: NDArray[np.int64], is_covered: NDArray[np.bool_], first: int, budget: int
+    words: NDArray[np.int64], is_covered: NDArray[np.bool_], first: int, most: int, budget: int
 ) -> int:
-    """Return how many words from `first` on fit: uncovered, and within the budget."""
+    """Return how many words from `first` on fit, up to `most`: uncovered, within the budget."""
     fitting = 0
-    for word in range(first, min(first + MAX_NGRAM, len(is_covered))):
+    for word in range(first, min(first + most, len(is_covered))):
         if is_covered[word]:
             break
         if words[word + 1] - words[first] > budget:

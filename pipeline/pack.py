@@ -2,29 +2,20 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pipeline.config import PackConfig
-from pipeline.documents import RowGroup
-from pipeline.encode import MEMORY, load_tokenizer
-from pipeline.masks import MASK_PROBABILITY
-from pipeline.shard_task import ShardTask, make_shard
+from pipeline.disk import check_disk
+from pipeline.divide import divide
+from pipeline.encode import MEMORY
+from pipeline.shard_task import make_shard
 from pipeline.stage import Outcome, finish, finished, run_parts, sole_writer
-from pipeline.texts import TextSource, text_sources
-from pipeline.vocabulary.special import read_names
 from shards.errors import DataError
-from shards.files import hash_file, write_atomically
-from shards.format import ShardHeader
+from shards.files import write_atomically
 from shards.manifest import FileRecord, Manifest, library_versions, record_file
-
-SHARD_BYTES = 256 << 20
-"""Text in a shard of a large corpus."""
-SMALL_CORPUS_SHARDS = 16
-"""A corpus below SHARD_BYTES times this is divided into so many, to be worked on in parallel."""
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -57,20 +48,21 @@ def pack(
 def _pack(
     text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: int, memory: int
 ) -> Outcome:
-    sources = text_sources(text)
-    header = _header(tokenizer, config)
-    inputs = {source.name: source.manifest.fingerprint() for source in sources}
+    work = divide(text, tokenizer, out, config, memory)
+    header = work.common.header
+    inputs = {source.name: source.manifest.fingerprint() for source in work.sources}
     inputs["tokenizer"] = header.tokenizer
     plan = Manifest(
         stage="pack",
-        config=asdict(config),
+        config=config.plain(),
         inputs=inputs,
         files={},
         versions=library_versions("tokenizers", "sentencex", "numpy", "pyarrow"),
     )
     if manifest := finished(out, plan.stage, plan.config, plan.inputs):
         return Outcome(manifest, was_finished=True)
-    tasks = list(_tasks(sources, tokenizer / "tokenizer.json", out, header, config, memory))
+    tasks = work.tasks()
+    check_disk(out, tasks)
     done = run_parts(out, plan, tasks, make_shard, workers)
     progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
     parts = [part for _, part in progress]
@@ -82,81 +74,14 @@ def _pack(
         raise DataError(f"{text} gives no training rows", remedy)
     counts = {
         "header": asdict(header),
-        "sources": [{"name": s.name, "documents": s.documents} for s in sources],
+        "max_lengths": list(config.max_length),
+        "sources": [{"name": s.name, "documents": s.documents} for s in work.sources],
         "encoder": sorted({part.counts["encoder"] for part in parts}),
         "balance": balance_by_source([part.counts for part in parts]),
     }
     manifest = replace(plan, files=files, counts=counts)
     finish(out, manifest)
     return Outcome(manifest, was_finished=False)
-
-
-def _header(folder: Path, config: PackConfig) -> ShardHeader:
-    path = folder / "tokenizer.json"
-    remedy = "use a folder made by `python cli.py tokenize`"
-    vocabulary = load_tokenizer(path).get_vocab()
-    names = read_names(folder / "tokenizer_config.json")
-    if missing := [token for token in names.values() if token not in vocabulary]:
-        raise DataError(f"{path} has no token {missing[0]}", remedy)
-    return ShardHeader(
-        max_length=config.max_length,
-        vocab_size=max(vocabulary.values()) + 1,
-        mask_sets=config.mask_sets,
-        mask_probability=MASK_PROBABILITY,
-        pad_token_id=vocabulary[names["pad"]],
-        unk_token_id=vocabulary[names["unk"]],
-        cls_token_id=vocabulary[names["cls"]],
-        sep_token_id=vocabulary[names["sep"]],
-        mask_token_id=vocabulary[names["mask"]],
-        tokenizer=hash_file(path),
-    )
-
-
-def _tasks(
-    sources: list[TextSource],
-    tokenizer: Path,
-    out: Path,
-    header: ShardHeader,
-    config: PackConfig,
-    memory: int,
-) -> Iterator[ShardTask]:
-    """Divide the sources into shards; a function of the text alone, not of the workers."""
-    total = sum(source.text_bytes for source in sources)
-    target = min(max(total // SMALL_CORPUS_SHARDS, 1), SHARD_BYTES)
-    number = first_document = 0
-    for source in sources:
-        first_in_source = 0
-        for groups, documents in _ranges(source, target):
-            yield ShardTask(
-                number=number,
-                source=source.name,
-                groups=groups,
-                first_in_source=first_in_source,
-                first_document=first_document,
-                out=out,
-                tokenizer=tokenizer,
-                header=header,
-                config=config,
-                memory=memory,
-            )
-            number += 1
-            first_in_source += documents
-            first_document += documents
-
-
-def _ranges(source: TextSource, target: int) -> Iterator[tuple[tuple[RowGroup, ...], int]]:
-    """Yield runs of row groups of at least `target` bytes of text, with their document counts."""
-    run: list[RowGroup] = []
-    size = documents = 0
-    for group in source.row_groups():
-        run.append(group)
-        size += group.text_bytes
-        documents += group.documents
-        if size >= target:
-            yield tuple(run), documents
-            run, size, documents = [], 0, 0
-    if run:
-        yield tuple(run), documents
 
 
 def _copy_tokenizer(folder: Path, out: Path) -> dict[str, FileRecord]:

@@ -9,7 +9,7 @@ from pipeline.chunks import NO_CUT, PAIR_SPECIALS, SINGLE_SPECIALS, Chunks
 from pipeline.compiled import compiled
 from pipeline.draws import mix
 from pipeline.encode import EncodedDocuments
-from pipeline.masks import MAX_NGRAM, draw_masks
+from pipeline.masks import draw_masks
 from shards.format import NO_LABEL, Rows, ShardHeader, mask_budget
 
 _MASK_STREAMS = np.uint64(0x6D61736B)
@@ -18,7 +18,7 @@ _MASK_STREAMS = np.uint64(0x6D61736B)
 
 @dataclass(frozen=True)
 class NgramCounts:
-    """How often each n of 1..MAX_NGRAM was drawn from the law, and was placed."""
+    """How often each n of 1, 2, ... was drawn from the law, and was placed."""
 
     drawn: NDArray[np.int64]
     placed: NDArray[np.int64]
@@ -29,7 +29,8 @@ def make_rows(
     chunks: Chunks,
     keys: NDArray[np.uint64],
     header: ShardHeader,
-    first_document: int,
+    documents: NDArray[np.uint32],
+    law: NDArray[np.float64],
 ) -> tuple[Rows, NgramCounts]:
     """Build one row of each chunk.
 
@@ -38,7 +39,8 @@ def make_rows(
         chunks: N chunks.
         keys: (D,) the key of each document's random draws.
         header: The shards' header.
-        first_document: Number of the first of these documents among all inputs.
+        documents: (D,) number of each of these documents among all inputs.
+        law: Probability of masking runs of 1, 2, ... words.
     """
     count = len(chunks)
     is_pair = chunks.cut != NO_CUT
@@ -50,9 +52,11 @@ def make_rows(
         input_ids=np.full((count, header.max_length), header.pad_token_id, header.id_type),
         length=length.astype(np.uint16),
         second_start=second_start.astype(np.uint16),
-        sentence_order_label=np.where(is_pair, chunks.is_swapped, NO_LABEL).astype(np.uint8),
+        sentence_order_label=np.where(
+            is_pair & (header.layout == "pairs"), chunks.is_swapped, NO_LABEL
+        ).astype(np.uint8),
         masks=np.zeros((count, header.mask_sets * header.mask_bytes), np.uint8),
-        document=(chunks.document + first_document).astype(np.uint32),
+        document=documents[chunks.document],
     )
     every = np.arange(count)
     rows.input_ids[:, 0] = header.cls_token_id
@@ -61,7 +65,7 @@ def make_rows(
 
     document_start = encoded.sentences[encoded.documents[chunks.document]]
     place = (chunks.start - document_start).astype(np.uint64)
-    ngrams = NgramCounts(np.zeros(MAX_NGRAM, np.int64), np.zeros(MAX_NGRAM, np.int64))
+    ngrams = NgramCounts(np.zeros(len(law), np.int64), np.zeros(len(law), np.int64))
     _write_rows(
         encoded.input_ids.astype(header.id_type),
         encoded.is_word_start,
@@ -70,7 +74,7 @@ def make_rows(
         mask_budget(length, header.mask_probability),
         rows.input_ids,
         rows.masks.reshape(count, header.mask_sets, header.mask_bytes),
-        (ngrams.drawn, ngrams.placed),
+        (law, ngrams.drawn, ngrams.placed),
     )
     return rows, ngrams
 
@@ -84,9 +88,13 @@ def _write_rows(
     budgets: NDArray[np.int64],
     input_ids: NDArray[np.uint16],
     masks: NDArray[np.uint8],
-    ngrams: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ngrams: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
-    """Fill in the segments and masks of each row; `chunks` is (N, 4): start, stop, cut, swapped."""
+    """Fill in the segments and masks of each row.
+
+    `chunks` is (N, 4): start, stop, cut, swapped; `ngrams` the law of runs, and what counts them.
+    """
+    law, drawn, placed = ngrams
     width = input_ids.shape[1]
     words, may_cover = np.empty(width, np.int64), np.empty(width, np.bool_)
     for row in range(len(chunks)):
@@ -107,7 +115,14 @@ def _write_rows(
         stream = keys[row : row + 1].copy()
         for bits in masks[row]:
             # The last [SEP] is where the last word ends.
-            draw_masks(words[:count], may_cover[: count - 1], budgets[row], stream, bits, *ngrams)
+            draw_masks(
+                words[:count],
+                may_cover[: count - 1],
+                budgets[row],
+                stream,
+                (law, drawn, placed),
+                bits,
+            )
 
 
 @compiled

@@ -6,24 +6,27 @@ be made in any order, in any process, and made again.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from blake3 import blake3
-from numpy.typing import NDArray
 
-from pipeline.chunks import NO_CUT, PAIR_SPECIALS, SINGLE_SPECIALS, Chunks, make_chunks
+from pipeline.choose import SPLITS, Chosen, choose
 from pipeline.config import PackConfig
 from pipeline.documents import RowGroup, read_texts
 from pipeline.draws import document_keys
-from pipeline.encode import EncodedDocuments, Encoder, encode_documents, load_tokenizer
-from pipeline.rows import NgramCounts, make_rows
+from pipeline.encode import EncodedDocuments, Encoder, load_tokenizer
+from pipeline.held_rows import HeldRows, Kind, few_rows
+from pipeline.layouts import encode_for, row_maker
 from pipeline.stage import Part
-from shards.format import NO_LABEL, Rows, ShardHeader, concatenate
-from shards.manifest import FileRecord
-from shards.writer import write_shard
+from shards.format import Rows, ShardHeader
+
+RESERVED_BYTES = 480_000_000
+"""Of a process, for all but its table of words: Python and its libraries take 260 MB, and twice
+`HELD_BYTES` are the rows of a shard while they are put in order."""
+GROWING_TABLE = 1.7
+"""What the table of words takes while it grows, the old one beside the new, of what it is given."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,34 @@ class ShardTask:
     """What one shard is made of.
 
     Attributes:
+        out: Folder of shards.
+        tokenizer: Path of the tokenizer.json.
+        header: The header of all shards; `max_length` is that of the configuration's first.
+        typed: Special ids that the tokenizer makes of typed text; they become unknown.
+        config: The configuration.
+        memory: Bytes that the process may take; the result does not depend on it.
         number: Number of the shard.
         source: Name of the source that all its documents come from.
+        repetition: 0 where the source is packed for the first time, 1 for the second, ...
+        share: Part of the documents that this repetition takes, by their hash.
         groups: Where the documents are.
         first_in_source: Number of the first document in its source; keys the random draws.
         first_document: Number of the first document among all inputs.
-        out: Folder of shards.
-        tokenizer: Path of the tokenizer.json.
-        header: The header of all shards.
-        config: The configuration.
-        memory: Bytes that the process may take; the result does not depend on it.
     """
 
-    number: int
-    source: str
-    groups: tuple[RowGroup, ...]
-    first_in_source: int
-    first_document: int
     out: Path
     tokenizer: Path
     header: ShardHeader
+    typed: tuple[int, ...]
     config: PackConfig
     memory: int
+    number: int = 0
+    source: str = ""
+    repetition: int = 0
+    share: float = 1.0
+    groups: tuple[RowGroup, ...] = ()
+    first_in_source: int = 0
+    first_document: int = 0
 
     @property
     def name(self) -> str:
@@ -62,25 +71,35 @@ class ShardTask:
 
 def make_shard(task: ShardTask) -> Part:
     """Write the shard's train and validation files; a split without rows gets none."""
-    encoder = _encoder(task.tokenizer, task.header.tokenizer, task.memory)
     counts: Counter[str] = Counter()
-    splits: dict[str, list[Rows]] = {"train": [], "validation": []}
-    for texts, first in _blocks(task):
-        is_validation = _held_out(texts, task.config)
-        rows = _make_block(task, encoder, texts, first, counts)
-        counts["documents"] += len(texts)
-        counts["validation_documents"] += int(is_validation.sum())
-        held_out = is_validation[rows.document - np.uint32(task.first_document + first)]
-        splits["train"].append(rows.take(~held_out))
-        splits["validation"].append(rows.take(held_out))
-    files = {}
-    for split, blocks in splits.items():
-        rows = concatenate(blocks)
-        if len(rows):
-            name = f"{split}/{task.header.max_length}/{task.name}.arrow"
-            files[name] = _write_shuffled(task, name, rows)
-            counts[f"{split}_rows"] = len(rows)
+    held = HeldRows(task.out, task.name, task.header, (task.config.seed, task.number))
+    for (split, length), rows in rows_of(task, counts):
+        held.add((split, length), rows)
+        counts[f"{length}/{split}_rows"] += len(rows)
+    files = held.write_all()
+    encoder = _encoder(task.tokenizer, task.header.tokenizer, task.memory)
     return Part(files, {"source": task.source, "encoder": encoder.path, **counts})
+
+
+def rows_of(task: ShardTask, counts: Counter[str]) -> Iterator[tuple[Kind, Rows]]:
+    """Yield the rows of a task as they are made; `counts` gains lines of the balance sheet."""
+    encoder = _encoder(task.tokenizer, task.header.tokenizer, task.memory)
+    makers = {
+        (split, length): row_maker(replace(task.header, max_length=length), task.config)
+        for split in SPLITS
+        for length in task.config.max_length
+    }
+    for split, chosen in _blocks(task, counts):
+        encoded = _encode(task, encoder, chosen, counts)
+        for length in task.config.max_length:
+            maker = makers[split, length]
+            for some, which in few_rows(encoded, maker.header):
+                made = maker.make(some, chosen.keys[which], chosen.numbers[which])
+                yield (split, length), made
+    for (split, length), maker in makers.items():
+        if (rest := maker.rest()) is not None:
+            yield (split, length), rest
+        counts.update({f"{length}/{name}": number for name, number in maker.counts.items()})
 
 
 @lru_cache(maxsize=1)
@@ -92,67 +111,43 @@ def _encoder(path: Path, content: str, memory: int) -> Encoder:
         content: Its hash: another tokenizer may come to lie at the same place.
         memory: Bytes.
     """
-    return Encoder(load_tokenizer(path), memory)
+    table = max(0.0, memory - RESERVED_BYTES) / GROWING_TABLE
+    return Encoder(load_tokenizer(path), round(2 * table))  # it gives half to the table
 
 
-def _blocks(task: ShardTask) -> Iterator[tuple[list[str], int]]:
-    """Yield the texts of each row group and the number of the first, counted in the shard."""
+def _blocks(task: ShardTask, counts: Counter[str]) -> Iterator[tuple[str, Chosen]]:
+    """Yield the documents of each row group, those of each split apart."""
+    config = task.config
+    rule = (config.seed, config.validation_fraction, task.repetition, task.share)
     first = 0
     for group in task.groups:
         texts = read_texts(group)
-        yield texts, first
+        number = task.first_in_source + first
+        keys = document_keys(config.seed, task.source, number, len(texts), task.repetition)
+        chosen = choose(texts, keys, task.first_document + first, rule, counts)
         first += len(texts)
+        yield from ((split, some) for split, some in chosen.items() if some.texts)
 
 
-def _make_block(
-    task: ShardTask, encoder: Encoder, texts: list[str], first: int, counts: Counter[str]
-) -> Rows:
-    encoded = encode_documents(encoder, texts)
-    keys = document_keys(task.config.seed, task.source, task.first_in_source + first, len(texts))
-    chunks = make_chunks(encoded, keys, task.header.max_length)
-    rows, ngrams = make_rows(encoded, chunks, keys, task.header, task.first_document + first)
-    counts["text_bytes"] += sum(len(text.encode()) for text in texts)
-    counts.update(_count(encoded, chunks, rows, ngrams, task.header))
-    return rows
-
-
-def _held_out(texts: list[str], config: PackConfig) -> NDArray[np.bool_]:
-    """Choose validation documents by the hash of their text, so that equal texts stay together."""
-    key = config.seed.to_bytes(8, "little").ljust(32, b"\0")
-    digests = [blake3(text.encode(), key=key).digest(8) for text in texts]
-    fractions = np.array([int.from_bytes(digest, "little") for digest in digests]) / 2.0**64
-    held_out: NDArray[np.bool_] = fractions < config.validation_fraction
-    return held_out
-
-
-def _write_shuffled(task: ShardTask, name: str, rows: Rows) -> FileRecord:
-    generator = np.random.Generator(np.random.Philox(key=[task.config.seed, task.number]))
-    shuffled = rows.take(generator.permutation(len(rows)))
-    return write_shard(task.out / name, task.header, shuffled)
-
-
-def _count(
-    encoded: EncodedDocuments, chunks: Chunks, rows: Rows, ngrams: NgramCounts, header: ShardHeader
-) -> dict[str, int]:
-    """Return the block's line of the balance sheet, taken from the rows that were made."""
-    pairs = rows.sentence_order_label != NO_LABEL
-    specials = np.where(pairs, PAIR_SPECIALS, SINGLE_SPECIALS)
-    covered = np.unpackbits(rows.masks).sum(dtype=np.int64)
-    counts = {
-        "empty_documents": int((np.diff(encoded.documents) == 0).sum()),
-        "sentences": len(encoded.sentences) - 1,
-        "tokens": len(encoded.input_ids),
-        "tokens_kept": int((rows.length - specials).sum(dtype=np.int64)),
-        "unknown_tokens": int((encoded.input_ids == header.unk_token_id).sum()),
-        "rows": len(rows),
-        "rows_pair": int(pairs.sum()),
-        "rows_swapped": int((rows.sentence_order_label == 1).sum()),
-        "rows_piece": int(chunks.is_piece.sum()),
-        "rows_single": int(((chunks.cut == NO_CUT) & ~chunks.is_piece).sum()),
-        "real_tokens": int(rows.length.sum(dtype=np.int64)),
-        "masked_tokens": int(covered),
-    }
-    for n, (drawn, placed) in enumerate(zip(ngrams.drawn, ngrams.placed, strict=True), start=1):
-        counts[f"ngrams_drawn_{n}"] = int(drawn)
-        counts[f"ngrams_placed_{n}"] = int(placed)
-    return counts
+def _encode(
+    task: ShardTask, encoder: Encoder, chosen: Chosen, counts: Counter[str]
+) -> EncodedDocuments:
+    """Tokenize documents, without those that are too short, and count what there is."""
+    config, unknown = task.config, task.header.unk_token_id
+    encoded = encode_for(config, encoder, chosen.texts, chosen.keys)
+    if task.typed:
+        is_typed = np.isin(encoded.input_ids, task.typed)
+        counts["typed_specials"] += int(is_typed.sum())
+        encoded.input_ids[is_typed] = unknown
+    lengths = np.diff(encoded.sentences[encoded.documents])
+    is_short = lengths < config.min_document_tokens
+    counts.update(
+        text_bytes=sum(len(text.encode()) for text in chosen.texts),
+        empty_documents=int((lengths == 0).sum()),
+        short_documents=int(is_short.sum()),
+        short_tokens=int(lengths[is_short].sum()),
+        sentences=len(encoded.sentences) - 1,
+        tokens=len(encoded.input_ids),
+        unknown_tokens=int((encoded.input_ids == unknown).sum()),
+    )
+    return encoded.without(is_short) if is_short.any() else encoded

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
 HEADER_KEY = b"hearth"
+LAYOUTS = ("pairs", "segments", "stream")
 NO_LABEL = 255
 """`sentence_order_label` of a row of one segment."""
 
@@ -21,8 +22,10 @@ class ShardHeader:
 
     Attributes:
         max_length: L, the width of a row in tokens.
-        layout: How rows are made; "pairs" is `[CLS] A [SEP] B [SEP]` or `[CLS] A [SEP]`.
-        mask_sets: Independent mask sets a row.
+        layout: How rows are made. "pairs" and "segments" are `[CLS] A [SEP] B [SEP]` or
+            `[CLS] A [SEP]`, with and without a label for the order of A and B. "stream" is text
+            without a break, a [SEP] after each document.
+        mask_sets: Independent mask sets a row; 0 in a stream.
         mask_probability: At most this share of a row's `length`, rounded, is masked in a set.
         tokenizer: BLAKE3 hash of the tokenizer.json whose ids these are.
     """
@@ -46,6 +49,12 @@ class ShardHeader:
         return -(-self.max_length // 8)
 
     @property
+    def row_bytes(self) -> int:
+        """Return the bytes of a row in all columns."""
+        ids = self.max_length * np.dtype(self.id_type).itemsize
+        return ids + self.mask_sets * self.mask_bytes + 2 + 2 + 1 + 4
+
+    @property
     def id_type(self) -> type[np.uint16] | type[np.uint32]:
         """Return the smallest unsigned type that holds every id."""
         return np.uint16 if self.vocab_size <= 1 << 16 else np.uint32
@@ -61,6 +70,8 @@ class ShardHeader:
             ("masks", pa.list_(pa.uint8(), self.mask_sets * self.mask_bytes)),
             ("document", pa.uint32()),
         ]
+        if not self.mask_sets:
+            columns = [column for column in columns if column[0] != "masks"]
         fields = [pa.field(name, kind, nullable=False) for name, kind in columns]
         return pa.schema(fields, {HEADER_KEY: json.dumps(asdict(self), sort_keys=True).encode()})
 
@@ -78,15 +89,33 @@ def make_header(document: Any) -> ShardHeader:  # noqa: ANN401
         raise ValueError(f"format version {version}, this Hearth reads {FORMAT_VERSION}")
     for field in fields(ShardHeader):
         value = document.get(field.name)
-        if not isinstance(value, field.type):  # type: ignore[arg-type]
+        if type(value) is not field.type:  # to isinstance, True is an int
             raise ValueError(f"a header whose {field.name} is {value!r}")
     if unknown := set(document) - {field.name for field in fields(ShardHeader)}:
         raise ValueError(f"a header with the unknown field {min(unknown)}")
     header = ShardHeader(**document)
+    if header.layout not in LAYOUTS:
+        raise ValueError(f"a header whose layout is {header.layout!r}, not one of {LAYOUTS}")
+    _check_numbers(header)
+    return header
+
+
+def _check_numbers(header: ShardHeader) -> None:
+    most = 0 if header.layout == "stream" else 64
+    for name, low, high in (
+        ("max_length", 1, 65535),
+        ("vocab_size", 1, 1 << 32),
+        ("mask_sets", 0, most),
+        ("mask_probability", 0, 1),
+    ):
+        if not low <= (value := getattr(header, name)) <= high:
+            raise ValueError(f"a header whose {name} is {value}, not between {low} and {high}")
     special = [value for name, value in vars(header).items() if name.endswith("_token_id")]
     if len(set(special)) < len(special):
         raise ValueError(f"a header whose special ids {special} are not all different")
-    return header
+    if not 0 <= min(special) <= max(special) < header.vocab_size:
+        problem = f"a header whose special ids {special} are not below {header.vocab_size}"
+        raise ValueError(problem)
 
 
 def read_header(schema: pa.Schema) -> ShardHeader:
@@ -124,6 +153,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.length)
 
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all columns."""
+        return sum(column.nbytes for column in vars(self).values())
+
     def take(self, index: NDArray[Any] | slice) -> "Rows":
         """Return the rows at `index`: positions, a boolean mask, or a slice."""
         return Rows(**{name: column[index] for name, column in vars(self).items()})
@@ -144,6 +178,22 @@ def concatenate(parts: Iterable[Rows]) -> Rows:
     parts = list(parts)
     names = vars(parts[0])
     return replace(parts[0], **{n: np.concatenate([vars(p)[n] for p in parts]) for n in names})
+
+
+def scatter(parts: list[Rows], order: NDArray[np.int64]) -> Rows:
+    """Join rows of parts, which is emptied, so that row i of all comes to lie at `order[i]`."""
+    columns = {
+        name: np.empty((len(order), *column.shape[1:]), column.dtype)
+        for name, column in vars(parts[0]).items()
+    }
+    last = len(order)
+    while parts:
+        part = parts.pop()
+        places = order[last - len(part) : last]
+        for name, column in vars(part).items():
+            columns[name][places] = column
+        last -= len(part)
+    return Rows(**columns)
 
 
 def unpack_masks(packed: NDArray[np.uint8], max_length: int) -> NDArray[np.bool_]:

@@ -18,6 +18,9 @@ from shards.files import hash_file, write_text
 
 MANIFEST_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+SEAL = "blake3"
+"""The manifest's last field: the hash of the file up to the comma before it."""
+SEAL_START = f',\n "{SEAL}": "'
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write `manifest.json` into `folder`."""
         document = {"manifest_version": MANIFEST_VERSION, **asdict(self)}
-        write_text(folder / MANIFEST_NAME, json.dumps(document, indent=1) + "\n")
+        body = json.dumps(document, indent=1).removesuffix("\n}")
+        write_text(folder / MANIFEST_NAME, _sealed(body))
 
     def damaged(self, folder: Path) -> list[str]:
         """Return the names of files that are missing or no longer hold what was recorded."""
@@ -93,6 +97,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     remedy = f"delete {folder} and run the command that makes it again"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        document.pop(SEAL, None)
         found = document.pop("manifest_version")
         if found != MANIFEST_VERSION:
             problem = f"{path} has manifest version {found}, this Hearth reads {MANIFEST_VERSION}"
@@ -101,6 +106,20 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(files=files, **document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not a manifest ({error})", remedy) from error
+
+
+def is_as_written(folder: Path) -> bool:
+    """Return whether the hash that a readable manifest ends with is that of all before it.
+
+    One without this field, which is younger than the format, passes.
+    """
+    text = (folder / MANIFEST_NAME).read_bytes().decode()  # line ends as they are
+    return SEAL not in json.loads(text) or text == _sealed(text.rpartition(SEAL_START)[0])
+
+
+def _sealed(body: str) -> str:
+    """Return the JSON object whose fields are in `body`, with the hash of `body` as the last."""
+    return f'{body}{SEAL_START}{blake3(body.encode()).hexdigest()}"\n}}\n'
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

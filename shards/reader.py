@@ -1,5 +1,7 @@
 """Map shards into memory and gather rows from them; nothing is copied before the gather."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,10 @@ def open_shard(path: Path) -> tuple[ShardHeader, Rows]:
         batch.validate()
         if not all(_lies_in(content, column) for column in batch.columns):
             raise ValueError("compressed columns")
+        if any(column.null_count for column in batch.columns):
+            raise ValueError("nulls")
         columns = {name: _view(batch.column(name)) for name in batch.schema.names}
+        columns.setdefault("masks", np.empty((batch.num_rows, 0), np.uint8))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path} is not a whole shard ({error})", REPACK) from error
     return header, Rows(**columns)
@@ -55,14 +60,26 @@ def _view(column: pa.Array) -> NDArray[Any]:
 
 
 class ShardFolder:
-    """All shards of one split ("train" or "validation") of a folder that `pack` made."""
+    """All shards of one split and length of a folder that `pack` made.
 
-    def __init__(self, folder: Path, split: str) -> None:
+    Args:
+        folder: What `pack` wrote.
+        split: "train" or "validation".
+        max_length: Width of the rows; None: the only one that there is.
+
+    Raises:
+        DataError: There are none of this length, or several lengths and none was chosen; a shard
+            is missing or broken.
+    """
+
+    def __init__(self, folder: Path, split: str, max_length: int | None = None) -> None:
         self.folder = folder
         self.split = split
-        self.manifest, self.header = read_shard_manifest(folder)
+        self.manifest, headers = read_shard_manifest(folder)
+        self.header = _choose(folder, headers, max_length)
         self._shards = []
-        for name in sorted(name for name in self.manifest.files if name.startswith(f"{split}/")):
+        start = f"{split}/{self.header.max_length}/"
+        for name in sorted(name for name in self.manifest.files if name.startswith(start)):
             if not self.manifest.files[name].stands(folder / name):
                 raise DataError(f"{folder / name} is not what was packed", REPACK)
             header, rows = open_shard(folder / name)
@@ -73,6 +90,10 @@ class ShardFolder:
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
+
+    def shards(self) -> Iterator[Rows]:
+        """Yield the rows of each shard in turn, in the order of their numbers; views of files."""
+        yield from self._shards
 
     def gather(self, index: NDArray[np.int64]) -> Rows:
         """Copy the rows at `index` (N,), numbered through all shards, in the order asked for."""
@@ -90,8 +111,17 @@ class ShardFolder:
         return concatenate(parts).take(back)
 
 
-def read_shard_manifest(folder: Path) -> tuple[Manifest, ShardHeader]:
-    """Read the manifest of a folder of shards, and the header in it.
+def _choose(folder: Path, headers: dict[int, ShardHeader], max_length: int | None) -> ShardHeader:
+    if max_length is None and len(headers) == 1:
+        return next(iter(headers.values()))
+    if max_length in headers:
+        return headers[max_length]
+    lengths = " and ".join(map(str, headers))
+    raise DataError(f"{folder} has rows of {lengths} tokens", "choose one with --max-length")
+
+
+def read_shard_manifest(folder: Path) -> tuple[Manifest, dict[int, ShardHeader]]:
+    """Read the manifest of a folder of shards, and the header of each length.
 
     Raises:
         DataError: There is none, another stage wrote it, or it has no header of this version.
@@ -104,6 +134,9 @@ def read_shard_manifest(folder: Path) -> tuple[Manifest, ShardHeader]:
         problem = f"{folder} was made by `{manifest.stage}`, not `pack`"
         raise DataError(problem, "give the folder that `python cli.py pack` wrote (--shards)")
     try:
-        return manifest, make_header(manifest.counts.get("header"))
-    except ValueError as error:
+        header = make_header(manifest.counts.get("header"))
+        lengths = manifest.counts.get("max_lengths") or [header.max_length]
+        headers = [make_header({**asdict(header), "max_length": length}) for length in lengths]
+        return manifest, {header.max_length: header for header in headers}
+    except (ValueError, TypeError) as error:
         raise DataError(f"{folder} cannot be read: {error}", REPACK) from error

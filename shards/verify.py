@@ -1,151 +1,168 @@
-"""Check a folder of shards against FORMAT.md: every file, every hash, every row."""
+"""Check a folder of shards against FORMAT.md: the manifest, every file, every hash, every row."""
 
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shards.claims import check_counts, check_manifest, documents_in, is_name
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, hash_file
-from shards.format import NO_LABEL, Rows, ShardHeader, mask_budget, unpack_masks
-from shards.manifest import MANIFEST_NAME, FileRecord
+from shards.format import Rows, ShardHeader
+from shards.manifest import MANIFEST_NAME, FileRecord, Manifest
 from shards.reader import open_shard, read_shard_manifest
-
-Wrong = NDArray[np.bool_] | np.bool_
-"""(N,): the rows that break a rule."""
+from shards.rules import blocks, check_rows
 
 TOKENIZER = "tokenizer/tokenizer.json"
-BLOCK_ROWS = 8192
-"""Rows checked at a time, to bound memory."""
 
 
 def verify(folder: Path) -> Iterator[str]:
     """Yield a line for every problem in `folder`; an intact folder yields none.
 
+    Files are checked on all cores, and named in the manifest's order.
+
     Raises:
-        DataError: There is no manifest to verify against.
+        DataError: There is no manifest to verify against, or it cannot be read.
     """
-    manifest, header = read_shard_manifest(folder)
-    documents = sum(source["documents"] for source in manifest.counts.get("sources", []))
-    documents_of: dict[str, NDArray[Any]] = {}
-    yield from _foreign_files(folder, set(manifest.files))
-    for name, record in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            yield f"{path} is missing"
-        elif path.stat().st_size != record.bytes:
-            yield f"{path} has {path.stat().st_size} bytes, the manifest says {record.bytes}"
-        else:
-            if hash_file(path) != record.blake3:
-                yield f"{path} is not what was written: its content hash differs"
-            if name == TOKENIZER and record.blake3 != header.tokenizer:
-                yield f"{path} is not the tokenizer that made the ids"
-            if path.suffix == ".arrow":
-                yield from _shard(path, header, record, documents)
-                yield from _split(path, name.partition("/")[0], documents_of)
+    manifest, headers = read_shard_manifest(folder)
+    check = _FileCheck(folder, manifest, headers)
+    faults = [*check_manifest(folder, manifest, headers), *_foreign_files(folder, manifest)]
+    yield from faults
+    files: list[_File] = []
+    pool = ThreadPoolExecutor()
+    try:
+        for file in pool.map(check.run, manifest.files):
+            yield from file.problems
+            faults += file.problems
+            files.append(file)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    yield from _in_both_splits(files)
+    if not faults:  # else what differs has been named by its cause
+        total = sum((file.counts for file in files), Counter[str]())
+        yield from check_counts(folder, manifest, headers, total)
 
 
-def _foreign_files(folder: Path, known: set[str]) -> Iterator[str]:
+def _foreign_files(folder: Path, manifest: Manifest) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in known and name != MANIFEST_NAME:
+        if path.is_file() and name not in manifest.files and name != MANIFEST_NAME:
             kind = "a leftover" if name.endswith(TEMPORARY_SUFFIX) else "foreign"
             yield f"{path} is {kind}: the manifest does not list it"
 
 
-def _shard(path: Path, expected: ShardHeader, record: FileRecord, documents: int) -> Iterator[str]:
-    try:
-        header, rows = open_shard(path)
-    except DataError as error:
-        yield error.problem
-        return
-    if header != expected:
-        yield f"{path} has another header than the manifest"
-    if len(rows) != record.rows:
-        yield f"{path} has {len(rows)} rows, the manifest says {record.rows}"
-    for start in range(0, len(rows), BLOCK_ROWS):
-        block = rows.take(slice(start, start + BLOCK_ROWS))
+@dataclass
+class _File:
+    """What was found in a file.
+
+    Attributes:
+        path: Where it is.
+        split: "train" or "validation"; "tokenizer" for what is no shard.
+        problems: A line for each.
+        counts: What the manifest counts of a shard's rows.
+        documents: (D,) numbers of the documents that a shard's rows come from.
+    """
+
+    path: Path
+    split: str
+    problems: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    documents: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+
+
+class _FileCheck:
+    """Checks the files of a folder one by one."""
+
+    def __init__(self, folder: Path, manifest: Manifest, headers: dict[int, ShardHeader]) -> None:
+        self.folder = folder
+        self.files = manifest.files
+        self.headers = headers
+        self.documents = documents_in(manifest)
+        self.names = {str(record.blake3): name for name, record in manifest.files.items()}
+
+    def run(self, name: str) -> _File:
+        """Check one of the files that the manifest lists."""
+        path, record = self.folder / name, self.files[name]
+        file = _File(path, name.partition("/")[0])
+        if not is_name(name):
+            file.problems.append(f"{path} is listed, but no shards have a file of this name")
+        elif not path.is_file():
+            file.problems.append(f"{path} is missing")
+        else:
+            self._check(file, name, record)
+        return file
+
+    def _check(self, file: _File, name: str, record: FileRecord) -> None:
+        path, size = file.path, file.path.stat().st_size
+        content = hash_file(path)
+        is_damaged = content != record.blake3
+        if is_damaged and content in self.names:
+            other = self.folder / self.names[content]
+            file.problems.append(f"{path} is not what was written: it has the content of {other}")
+        elif size != record.bytes:
+            file.problems.append(f"{path} has {size} bytes, the manifest says {record.bytes}")
+        elif name == TOKENIZER and content != next(iter(self.headers.values())).tokenizer:
+            file.problems.append(f"{path} is not the tokenizer that made the ids")
+        elif name.endswith(".arrow"):
+            self._check_shard(file, self.headers.get(int(name.split("/")[1])), record)
+        if is_damaged and size == record.bytes and content not in self.names:
+            where = "" if file.problems else ", in bytes that break no other rule"
+            line = f"{path} is not what was written: its content hash differs{where}"
+            file.problems.insert(0, line)
+
+    def _check_shard(self, file: _File, expected: ShardHeader | None, record: FileRecord) -> None:
+        try:
+            header, rows = open_shard(file.path)
+        except DataError as error:
+            file.problems.append(error.problem)
+            return
+        if header != expected:
+            file.problems.append(f"{file.path} has another header than the manifest")
+        if len(rows) != record.rows:
+            line = f"{file.path} has {len(rows)} rows, the manifest says {record.rows}"
+            file.problems.append(line)
+        for problem, (first, count) in _wrong_rows(header, rows, self.documents).items():
+            file.problems.append(f"{file.path} row {first}: {problem} ({count} such rows)")
+        file.counts = _count(header, rows, file.split)
+        file.documents = np.unique(rows.document)
+
+
+def _wrong_rows(header: ShardHeader, rows: Rows, documents: int) -> dict[str, tuple[int, int]]:
+    """Return, for each rule that is broken, the first row that breaks it, and how many do."""
+    found: dict[str, tuple[int, int]] = {}
+    for start, block in blocks(rows):
         unknown = (f"a document number of {documents} or more", block.document >= documents)
         for problem, wrong in (*check_rows(header, block), unknown):
-            if not wrong.any():
-                continue
-            first = start + int(np.flatnonzero(wrong)[0])
-            yield f"{path} row {first}: {problem} ({int(wrong.sum())} such rows in this block)"
-
-
-def _split(path: Path, split: str, documents_of: dict[str, NDArray[Any]]) -> Iterator[str]:
-    """Add a shard's documents to its split's, and name one that another split has too."""
-    try:
-        found = np.unique(open_shard(path)[1].document)
-    except DataError:
-        return  # named already
-    for other, documents in documents_of.items():
-        if other != split and len(both := np.intersect1d(found, documents)):
-            yield f"{path} has rows of document {both[0]}, and so has the {other} split"
-    documents_of[split] = np.union1d(documents_of.get(split, found), found)
-
-
-def check_rows(header: ShardHeader, rows: Rows) -> Iterator[tuple[str, Wrong]]:
-    """Yield (problem, (N,) bool of the rows that have it) for each rule that some row breaks."""
-    for problem, wrong in _rules(header, rows):
-        if wrong.any():
-            yield problem, wrong
-
-
-def _rules(header: ShardHeader, rows: Rows) -> Iterator[tuple[str, Wrong]]:
-    ids, width = rows.input_ids, header.max_length
-    length = rows.length.astype(np.int64)
-    second = rows.second_start.astype(np.int64)
-    last = np.clip(length - 1, 0, width - 1)
-    row = np.arange(len(rows))
-    position = np.arange(width)
-    real = position < length[:, None]
-    special = _special_positions(length, second, position)
-
-    yield "an id outside the vocabulary", (ids >= header.vocab_size).any(1)
-    yield "a length outside 3 to the width", (length < 3) | (length > width)
-    yield "padding that is not [PAD]", (~real & (ids != header.pad_token_id)).any(1)
-    yield "no [CLS] at the start", ids[:, 0] != header.cls_token_id
-    yield "no [SEP] at the end", ids[row, last] != header.sep_token_id
-    # B begins right after a [SEP] and holds at least one token before its own.
-    has_second = second != length
-    yield "a second segment out of place", has_second & ((second < 3) | (second > length - 2))
-    before = ids[row, np.clip(second - 1, 0, width - 1)]
-    yield "no [SEP] before the second segment", before != header.sep_token_id
-    yield "a label that is not 0, 1 or 255", ~np.isin(rows.sentence_order_label, (0, 1, NO_LABEL))
-    yield (
-        "a label that does not fit its segments",
-        has_second == (rows.sentence_order_label == NO_LABEL),
-    )
-    structural = [
-        header.cls_token_id,
-        header.sep_token_id,
-        header.pad_token_id,
-        header.mask_token_id,
-    ]
-    yield "a special token inside a segment", (np.isin(ids, structural) & ~special & real).any(1)
-    yield from _mask_rules(header, rows, special | ~real)
-
-
-def _special_positions(
-    length: NDArray[Any], second: NDArray[Any], position: NDArray[Any]
-) -> NDArray[np.bool_]:
-    """Return (N, L): where [CLS] and [SEP] belong."""
-    places = np.stack([np.zeros_like(length), length - 1, second - 1], axis=1)
-    found: NDArray[np.bool_] = (position == places[:, :, None]).any(axis=1)
+            if wrong.any():
+                first, count = found.get(problem, (start + int(wrong.argmax()), 0))
+                found[problem] = first, count + int(wrong.sum())
     return found
 
 
-def _mask_rules(
-    header: ShardHeader, rows: Rows, forbidden: NDArray[np.bool_]
-) -> Iterator[tuple[str, Wrong]]:
-    budget = mask_budget(rows.length, header.mask_probability)
-    for which in range(header.mask_sets):
-        packed = rows.mask_set(np.full(len(rows), which), header)
-        chosen = unpack_masks(packed, header.max_length)
-        yield f"mask set {which} covers special tokens or padding", (chosen & forbidden).any(1)
-        yield f"mask set {which} is over its budget", chosen.sum(1) > budget
-        beyond = np.unpackbits(packed, axis=1, bitorder="little")[:, header.max_length :]
-        yield f"mask set {which} has bits beyond the row", beyond.any(1)
+def _count(header: ShardHeader, rows: Rows, split: str) -> Counter[str]:
+    """Count what the manifest counts too, under the same names."""
+    counts = {
+        "rows": len(rows),
+        f"{split}_rows": len(rows),
+        "real_tokens": rows.length.sum(dtype=np.int64),
+        "rows_pair": (rows.second_start < rows.length).sum(),
+        "rows_swapped": (rows.sentence_order_label == 1).sum(),
+    }
+    return Counter({f"{header.max_length}/{name}": int(n) for name, n in counts.items()})
+
+
+def _in_both_splits(files: list[_File]) -> Iterator[str]:
+    """Name a document of the validation split that the training split has too, for each file."""
+    if not (trained := [file.documents for file in files if file.split == "train"]):
+        return
+    every: NDArray[Any] = np.unique(np.concatenate(trained))
+    for file in files:
+        if file.split == "validation":
+            both = np.intersect1d(file.documents, every, assume_unique=True)
+            if len(both):
+                yield f"{file.path} has rows of document {both[0]}, and so has the train split"

@@ -1,13 +1,32 @@
 """Write one shard: Arrow IPC file format, uncompressed, one record batch."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
+from blake3 import blake3
 from pyarrow import ipc
 
 from shards.files import write_atomically
 from shards.format import Rows, ShardHeader
-from shards.manifest import FileRecord, record_file
+from shards.manifest import FileRecord
+
+
+class _Hashed:
+    """A file opened for writing that hashes what goes by, as `pyarrow` writes: in order."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.hash = blake3()
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.hash.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def write_shard(path: Path, header: ShardHeader, rows: Rows) -> FileRecord:
@@ -20,6 +39,9 @@ def write_shard(path: Path, header: ShardHeader, rows: Rows) -> FileRecord:
             values = pa.FixedSizeListArray.from_arrays(values, type=field.type)
         columns.append(values)
     batch = pa.RecordBatch.from_arrays(columns, schema=schema)
-    with write_atomically(path) as file, ipc.new_file(file, schema) as writer:
-        writer.write_batch(batch)
-    return record_file(path, len(rows))
+    with write_atomically(path) as file:
+        hashed = _Hashed(file)
+        with ipc.new_file(pa.PythonFile(hashed, mode="w"), schema) as writer:
+            writer.write_batch(batch)
+    status = path.stat()
+    return FileRecord(status.st_size, status.st_mtime_ns, hashed.hash.hexdigest(), len(rows))

@@ -95,7 +95,7 @@ def shards_folder(
 ) -> Path:
     """`text_folder` packed into rows of 64 tokens, a tenth of the documents held out."""
     folder = tmp_path_factory.mktemp("shards")
-    config = PackConfig(max_length=64, validation_fraction=0.1)
+    config = PackConfig(max_length=(64,), validation_fraction=0.1)
     pack(text_folder, tokenizer_folder, folder, config, workers=1)
     return folder
 

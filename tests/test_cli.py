@@ -229,7 +229,9 @@ def test_another_choice_in_the_same_folder_names_the_field(
     line = one_line(
         run("pack", "--text", text_folder, "--tokenizer", tokenizer_folder, "--out", shards_folder)
     )
-    assert f"{shards_folder} was made with max_length 64, not 128: choose another folder" in line
+    assert (
+        f"{shards_folder} was made with max_length '64', not '128': choose another folder" in line
+    )
 
 
 def test_verify_counts_problems_and_says_how_to_mend_them(shards_folder, tmp_path):

@@ -22,6 +22,9 @@ class PretrainConfig:
         Literal["discriminator", "both"], "which networks learn the order of sentences"
     ] = "discriminator"
     checkpoint_every: Annotated[int, "updates between checkpoints, with an evaluation each"]
+    max_length: Annotated[
+        int | None, "which rows to train on, where the shards have several lengths"
+    ] = None
     seed: Annotated[int, "seed of every random choice"] = 0
 
     def __post_init__(self) -> None:

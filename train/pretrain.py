@@ -38,7 +38,7 @@ def start_run(shards: Path, out: Path, config: PretrainConfig, device: str, say:
         raise DataError(f"{out} holds a run", "go on with --resume, or choose another --out")
     if out.exists() and any(out.iterdir()):
         raise DataError(f"{out} is not empty", "choose another --out")
-    train = ShardFolder(shards, "train")
+    train = _open_shards(shards, config)
     place = choose_device(device)
     run = Run(
         folder=out,
@@ -77,7 +77,7 @@ def resume_run(
     if is_finished(run):
         say(f"already done: {out} has all of its {run.config.steps} steps")
         return run
-    train = ShardFolder(shards or Path(run.shards), "train")
+    train = _open_shards(shards or Path(run.shards), run.config)
     if train.manifest.fingerprint() != run.fingerprint:
         problem = f"{train.folder} does not hold the shards that {out} was started on"
         raise DataError(problem, "give them with --shards, or start another run")
@@ -92,6 +92,15 @@ def resume_run(
     return run
 
 
+def _open_shards(folder: Path, config: PretrainConfig) -> ShardFolder:
+    """Open the rows to train on."""
+    shards = ShardFolder(folder, "train", config.max_length)
+    if shards.header.layout == "stream":
+        problem = f"{folder} holds running text, which these models do not learn from"
+        raise DataError(problem, "run `python cli.py pack` with --layout pairs or segments")
+    return shards
+
+
 def is_finished(run: Run) -> bool:
     """Return whether the run has written its export, the last thing it does."""
     return (run.export / "config.json").is_file()
@@ -102,7 +111,7 @@ def _new_trainer(run: Run, train: ShardFolder, device: torch.device) -> Trainer:
     torch.manual_seed(run.config.seed)
     model = Electra(run.model).to(device)
     optimizer = adamw(model, run.config.learning_rate)
-    validation = ShardFolder(train.folder, "validation")
+    validation = ShardFolder(train.folder, "validation", train.header.max_length)
     return Trainer(run, model, optimizer, train, validation, device)
 
 

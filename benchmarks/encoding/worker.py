@@ -70,7 +70,7 @@ def stream(job: Stream) -> Streamed:
     load_seconds = load(tokenizer, next(read_blocks(sources, 1)))
     encoder = Encoder(tokenizer, job.memory)
     points = at_marks(_encode(encoder, read_blocks(sources, job.limit)), job.marks)
-    return Streamed(encoder.path, load_seconds, points, _peak_bytes())
+    return Streamed(encoder.path, load_seconds, points, peak_bytes())
 
 
 def load(tokenizer: Tokenizer, block: Block) -> float:
@@ -106,7 +106,7 @@ def _encode(encoder: Encoder, blocks: Iterable[Block]) -> Iterator[tuple[int, fl
         yield size_of(block), time.perf_counter() - start
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the most memory that this process has held (Linux).
 
     `ru_maxrss` would not do: a new process inherits its parent's.

@@ -6,7 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled import Index, compiled, inlined
-from pipeline.words.spelling import LONGEST, NONE, Flags, Fold, Spelling, finish, fold_word
+from pipeline.words.spelling import (
+    LONGEST,
+    NONE,
+    Dropout,
+    Flags,
+    Fold,
+    Spelling,
+    finish,
+    fold_word,
+    is_passed_over,
+)
 from pipeline.words.table import ONE, Table
 
 NO_RANK = np.int64(1) << 62
@@ -75,11 +85,18 @@ def _slot_of(
 
 @compiled
 def spell_merges(
-    model: Merges, words: Table, first: Index, last: Index, plain: Flags, out: Spelling
+    model: Merges,
+    words: Table,
+    first: Index,
+    last: Index,
+    plain: Flags,
+    out: Spelling,
+    dropout: Dropout,
 ) -> None:
     """Spell the plain words numbered from `first` to before `last`: each is one pre-token."""
     raw, text = np.empty(LONGEST + 1, np.uint8), np.empty(LONGEST, np.uint8)
     ids, ranks = np.empty(LONGEST, np.uint32), np.empty(LONGEST, np.int64)
+    probability, stream = dropout.probability, np.zeros(1, np.uint64)
     (keys, ranks_of), merged, byte_ids = model.pairs, model.merged, model.byte_ids
     for word in range(first, last):
         if not plain[word]:
@@ -88,7 +105,9 @@ def spell_merges(
         if length != NONE:
             for at in range(length):
                 ids[at] = byte_ids[text[at]]
-            length = _merge(keys, ranks_of, merged, ids, ranks, length)
+            if probability > 0:
+                stream[0] = dropout.keys[word]
+            length = _merge((keys, ranks_of, merged), (probability, stream), ids, ranks, length)
             used = out.used[0]
             out.first[word] = used
             out.ids[used : used + length] = ids[:length]
@@ -97,26 +116,32 @@ def spell_merges(
 
 @compiled
 def _merge(
-    keys: NDArray[np.uint64],
-    ranks_of: NDArray[np.int64],
-    merged: NDArray[np.uint32],
+    model: tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint32]],
+    dropout: tuple[float, NDArray[np.uint64]],
     ids: NDArray[np.uint32],
     ranks: NDArray[np.int64],
     length: Index,
 ) -> Index:
     """Merge the pair of the lowest rank, the leftmost first; return how many ids remain."""
+    keys, ranks_of, merged = model
+    probability, stream = dropout
     for at in range(length - 1):
         ranks[at] = ranks_of[_slot_of(keys, ranks_of, ids[at], ids[at + 1])]
     while length > 1:
         best = np.argmin(ranks[: length - 1])
         if ranks[best] == NO_RANK:
             break
+        if is_passed_over(probability, stream):
+            ranks[best] = NO_RANK  # until another merge is done
+            continue
         ids[best] = merged[ranks[best]]
         length -= 1
         for at in range(best + 1, length):
             ids[at], ranks[at - 1] = ids[at + 1], ranks[at]
-        if best > 0:
-            ranks[best - 1] = ranks_of[_slot_of(keys, ranks_of, ids[best - 1], ids[best])]
-        if best < length - 1:
-            ranks[best] = ranks_of[_slot_of(keys, ranks_of, ids[best], ids[best + 1])]
+        first: Index = max(0, best - 1)
+        last: Index = min(best + 1, length - 1)
+        if probability > 0.0:
+            first, last = 0, length - 1
+        for at in range(first, last):
+            ranks[at] = ranks_of[_slot_of(keys, ranks_of, ids[at], ids[at + 1])]
     return length

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from pipeline.draws import mix
 from pipeline.words.column import Words, find_words
 from pipeline.words.cuts import next_word
 from pipeline.words.gather import (
@@ -21,6 +22,7 @@ from pipeline.words.gather import (
 )
 from pipeline.words.known import KnownWords, Speller
 from pipeline.words.quick import classes_of_ascii
+from pipeline.words.spelling import EVERY_PIECE, Dropout
 from pipeline.words.table import PADDING, Bytes
 
 WORDS_AT_A_TIME = 1 << 16
@@ -53,9 +55,12 @@ class Columnar:
         self._firsts = np.empty(WORDS_AT_A_TIME + 1, np.int64)
 
     def encode(
-        self, units: Sequence[str], cuts: Sequence[Sequence[int]]
+        self, units: Sequence[str], cuts: Sequence[Sequence[int]], dropout: Dropout = EVERY_PIECE
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-        """Return ids, flags, where units begin, and the tokens at or after the cuts."""
+        """Return ids, flags, where units begin, and the tokens at or after the cuts.
+
+        `dropout` has a key for each unit.
+        """
         pieces = [unit.encode() for unit in units]
         raw = np.frombuffer(b"".join([*pieces, bytes(PADDING)]), np.uint8)
         bounds = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
@@ -66,7 +71,9 @@ class Columnar:
         if bounds[-1] > characters[-1]:
             places = byte_places(raw, places)
         sought = _seek(bounds, places, cut_units)
-        ids, flags = self._tokens(raw, bounds, sought)
+        ids, flags = self._tokens(raw, bounds, sought, dropout)
+        if dropout.probability > 0:  # a cut in a word moves to the word's begin
+            return ids, flags, sought.unit_tokens, sought.cut_tokens
         for begin in np.unique(sought.within[sought.within >= 0]).tolist():
             of_word = np.flatnonzero(sought.within == begin)
             stop = int(sought.cut_stops[of_word[0]])
@@ -86,7 +93,7 @@ class Columnar:
         return np.searchsorted(starts, characters[cuts]).astype(np.int64)
 
     def _tokens(
-        self, raw: Bytes, bounds: NDArray[np.int64], sought: Sought
+        self, raw: Bytes, bounds: NDArray[np.int64], sought: Sought, dropout: Dropout
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         """Return ids and flags."""
         rules, words = self.rules, self._words
@@ -103,16 +110,42 @@ class Columnar:
                 rest = Words._make(column[done:] for column in words)
                 some = self.known.number(raw, rest, count - done)
                 codes, firsts = rest.codes[:some], self._firsts[: some + 1]
-                total: int = count_tokens(codes, self.known.spelling)
-                ids, flags = np.empty(total, np.uint32), np.empty(total, np.uint8)
-                gather(codes, self.known.spelling, ids, flags, firsts, tokens)
+                keys = _word_keys(dropout, sought.unit_words, before + done, some)
+                ids, flags = self._gather(codes, keys, firsts, tokens)
                 settle(raw, rest.begins[:some], firsts, before + done, classes, sought)
                 pieces.append((ids, flags))
-                done, tokens = done + some, tokens + total
+                done, tokens = done + some, tokens + len(ids)
             before += count
         settle_rest(raw, tokens, classes, sought)
         every_id, every_flag = zip(*pieces, strict=True)
         return np.concatenate(every_id), np.concatenate(every_flag)
+
+    def _gather(
+        self,
+        codes: NDArray[np.int32],
+        dropout: Dropout,
+        firsts: NDArray[np.int64],
+        before: int,
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+        """Return the tokens of words; `firsts` gains the first token of each, and of the next."""
+        if dropout.probability > 0:
+            ids, flags, counts = self.known.spell_anew(codes, dropout)
+            firsts[0], firsts[1:] = before, before + np.cumsum(counts)
+            return ids, flags
+        total: int = count_tokens(codes, self.known.spelling)
+        ids, flags = np.empty(total, np.uint32), np.empty(total, np.uint8)
+        gather(codes, self.known.spelling, ids, flags, firsts, before)
+        return ids, flags
+
+
+def _word_keys(dropout: Dropout, unit_words: NDArray[np.int64], first: int, count: int) -> Dropout:
+    """Return the dropout with a key for each of `count` words, by their place in their units."""
+    if dropout.probability <= 0:
+        return dropout
+    words = np.arange(first, first + count)
+    units = np.searchsorted(unit_words, words, side="right") - 1
+    places = (words - unit_words[units]).astype(np.uint64)
+    return Dropout(dropout.probability, mix(dropout.keys[units] ^ mix(places)))
 
 
 def _seek(

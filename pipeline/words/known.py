@@ -11,12 +11,14 @@ from pipeline.words.characters import GROWTH
 from pipeline.words.column import Words, number_words
 from pipeline.words.library import flags_of
 from pipeline.words.spelling import (
+    EVERY_PIECE,
     ID_BITS,
     LONGEST,
     NONE,
     PUNCTUATION,
     SINGLE,
     START,
+    Dropout,
     Flags,
     Spelling,
 )
@@ -31,7 +33,7 @@ TOKEN_BYTES = 5
 WORDS_AT_A_TIME = 1 << 14
 """Words that are spelt together: the encodings of `tokenizers` take 50 times their memory."""
 
-Speller = Callable[[Table, int, int, NDArray[np.bool_], Spelling], None]
+Speller = Callable[[Table, int, int, NDArray[np.bool_], Spelling, Dropout], None]
 """Spells what it can of the words numbered from one to before another."""
 
 
@@ -75,13 +77,38 @@ class KnownWords:
         out = self.spelling
         out.counts[first:last] = NONE
         if self.spell is not None:
-            self.spell(self._table, first, last, self._plain, out)
+            self.spell(self._table, first, last, self._plain, out, EVERY_PIECE)
         rest = first + np.flatnonzero(out.counts[first:last] == NONE)
         for plain in (True, False):
             words = rest[self._plain[rest] == plain]
             if len(words):
                 self._spell_by_library(words, plain=plain)
         self._note_singles(first, last)
+
+    def spell_anew(
+        self, codes: NDArray[np.int32], dropout: Dropout
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.int64]]:
+        """Spell each of (W,) words by itself; return ids, flags, and (W,) how many tokens each has.
+
+        What only `tokenizers` spells keeps the tokens that it always has.
+        """
+        if self.spell is None:
+            raise TypeError("no speller")
+        table, known = self._table, self.spelling
+        rows = {name: getattr(table, name)[codes] for name in ("low", "high", "lengths", "long_at")}
+        sizes = np.minimum(rows["lengths"], LONGEST)
+        out = _make_spelling(len(codes), GROWTH * int(sizes.sum(dtype=np.int64)) + len(codes))
+        out.counts[:] = NONE
+        self.spell(table._replace(**rows), 0, len(codes), self._plain[codes], out, dropout)
+        is_here = out.counts != NONE
+        counts = np.where(is_here, out.counts, known.counts[codes]).astype(np.int64)
+        source = np.repeat(np.where(is_here, out.first, known.first[codes]), counts)
+        source += np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+        is_new = np.repeat(is_here, counts)
+        ids, flags = np.empty(len(source), np.uint32), np.empty(len(source), np.uint8)
+        for which, spelling in ((is_new, out), (~is_new, known)):
+            ids[which], flags[which] = spelling.ids[source[which]], spelling.flags[source[which]]
+        return ids, flags, counts
 
     def _note_singles(self, first: int, last: int) -> None:
         out = self.spelling
@@ -148,11 +175,16 @@ class KnownWords:
         self._table = make_table(words, long_bytes)
         self._plain = np.zeros(words, np.bool_)
         self._spelt = 0
-        self.spelling = Spelling(
-            np.empty(2 * words, np.uint32),
-            np.empty(2 * words, np.uint8),
-            np.zeros(words, np.int64),
-            np.zeros(words, np.int32),
-            np.zeros(words, np.uint64),
-            np.zeros(1, np.int64),
-        )
+        self.spelling = _make_spelling(words, 2 * words)
+
+
+def _make_spelling(words: int, tokens: int) -> Spelling:
+    """Return an empty spelling with room for so many words and tokens."""
+    return Spelling(
+        np.empty(tokens, np.uint32),
+        np.empty(tokens, np.uint8),
+        np.zeros(words, np.int64),
+        np.zeros(words, np.int32),
+        np.zeros(words, np.uint64),
+        np.zeros(1, np.int64),
+    )

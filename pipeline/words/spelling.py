@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiled import Index, compiled
+from pipeline.compiled import Index, compiled, inlined
+from pipeline.draws import draw_unit
 from pipeline.words.table import Bytes, Table, spell
 
 LONGEST = 100
@@ -43,6 +44,27 @@ class Spelling(NamedTuple):
     counts: NDArray[np.int32]
     singles: NDArray[np.uint64]
     used: NDArray[np.int64]
+
+
+class Dropout(NamedTuple):
+    """How words are spelt anew each time that they come (BPE-dropout, Provilkov et al. 2020).
+
+    Attributes:
+        probability: How often a merge, or a piece of several characters, is passed over.
+        keys: (N,) uint64, key of the random draws of each word; (0,) where nothing is passed over.
+    """
+
+    probability: float
+    keys: NDArray[np.uint64]
+
+
+EVERY_PIECE = Dropout(0.0, np.empty(0, np.uint64))
+
+
+@inlined
+def is_passed_over(probability: float, stream: NDArray[np.uint64]) -> bool:
+    """Draw whether a piece is passed over."""
+    return probability > 0.0 and draw_unit(stream) < probability
 
 
 class Fold(NamedTuple):

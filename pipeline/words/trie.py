@@ -57,7 +57,8 @@ def _fill(trie: Trie, text: Bytes, bounds: NDArray[np.int64], ids: NDArray[np.ui
     states = np.empty((len(base), 4), np.int64)  # state, first and last string, bytes so far
     states[0] = 0, 0, len(ids), 0
     check[ROOT] = ROOT
-    head, tail, free = 0, 1, 1
+    # Not from 1 on: what no byte of a text leads to stays free, and each search would begin there.
+    head, tail, free = 0, 1, 256
     while head < tail:
         state, first, last, depth = states[head]
         head += 1
@@ -89,7 +90,7 @@ def _find_place(
     check: NDArray[np.int32], free: Index, text: Bytes, next_bytes: NDArray[np.int64]
 ) -> Index:
     """Return a place from which all these bytes of the text lead to free ones, or FULL."""
-    place = max(1, free - np.int64(text[next_bytes[0]]))
+    place = free - np.int64(text[next_bytes[0]])
     while place + 512 < len(check):  # 256 that it leads to, and room to look for the next
         fits = True
         for at in next_bytes:

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled import Index, compiled
-from pipeline.words.spelling import LONGEST, NONE, Flags, Fold, Spelling, finish, fold_word
+from pipeline.words.spelling import (
+    LONGEST,
+    NONE,
+    Dropout,
+    Flags,
+    Fold,
+    Spelling,
+    finish,
+    fold_word,
+    is_passed_over,
+)
 from pipeline.words.table import Bytes, Table
 from pipeline.words.trie import NO_PIECE, ROOT, Trie
 
@@ -53,7 +63,13 @@ class Path(NamedTuple):
 
 @compiled
 def spell_unigram(
-    model: Pieces, words: Table, first: Index, last: Index, plain: Flags, out: Spelling
+    model: Pieces,
+    words: Table,
+    first: Index,
+    last: Index,
+    plain: Flags,
+    out: Spelling,
+    dropout: Dropout,
 ) -> None:
     """Spell the plain words numbered from `first` to before `last`."""
     mark = len(model.mark)
@@ -61,6 +77,7 @@ def spell_unigram(
     raw, text = np.empty(LONGEST + 1, np.uint8), np.empty(size, np.uint8)
     text[:mark] = model.mark
     path = Path(np.empty(size + 1), np.empty(size + 1, np.int64), np.empty(size + 1, np.uint32))
+    probability, stream = dropout.probability, np.zeros(1, np.uint64)
     scores, unknown = model.scores, model.unknown[0]
     unknown_score = scores.min() - UNKNOWN_PENALTY
     for word in range(first, last):
@@ -68,7 +85,16 @@ def spell_unigram(
             continue
         length, is_punctuation = fold_word(model.fold, words, word, raw, text, mark)
         if length != NONE:
-            _find_path(model.trie, scores, unknown, unknown_score, text, length, path)
+            if probability > 0:
+                stream[0] = dropout.keys[word]
+            _find_path(
+                model.trie,
+                (scores, unknown, unknown_score),
+                (probability, stream),
+                text,
+                length,
+                path,
+            )
             out.first[word] = out.used[0]
             used = _write_path(path, length, unknown, out.ids, out.used[0])
             finish(out, word, used, is_punctuation)
@@ -77,14 +103,15 @@ def spell_unigram(
 @compiled
 def _find_path(
     trie: Trie,
-    scores: NDArray[np.float64],
-    unknown: np.uint32,
-    unknown_score: float,
+    model: tuple[NDArray[np.float64], np.uint32, float],
+    dropout: tuple[float, NDArray[np.uint64]],
     text: Bytes,
     length: Index,
     path: Path,
 ) -> None:
     base, check, pieces = trie
+    scores, unknown, unknown_score = model
+    probability, stream = dropout
     best, begins, ids = path
     best[0] = 0.0
     begins[: length + 1] = NONE
@@ -101,7 +128,7 @@ def _find_path(
                 break
             state = place
             piece = pieces[state]
-            if piece != NO_PIECE:
+            if piece != NO_PIECE and (end <= after or not is_passed_over(probability, stream)):
                 score = here + scores[piece]
                 if begins[end] == NONE or score > best[end]:
                     best[end], begins[end], ids[end] = score, begin, piece

@@ -8,7 +8,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pipeline.chunks import BLOCK_SENTENCES, NO_CUT, SHORT_ROW_PROBABILITY, Chunks, make_chunks
+from pipeline.chunks import BLOCK_SENTENCES, NO_CUT, Chunks, make_chunks
+from pipeline.config import SHORT_ROW_PROBABILITY
 from pipeline.draws import document_keys
 from pipeline.encode import EncodedDocuments
 
@@ -19,9 +20,12 @@ SEEDS = st.integers(0, 1000)
 SHARE_OF_WORD_STARTS = st.sampled_from([0.0, 0.05, 0.6, 1.0])
 
 
+RULES = {"has_order": True, "short_row_probability": SHORT_ROW_PROBABILITY}
+
+
 def chunk(encoded: EncodedDocuments, max_length: int, seed: int = 0) -> Chunks:
     keys = document_keys(seed, "books", 0, len(encoded.documents) - 1)
-    return make_chunks(encoded, keys, max_length)
+    return make_chunks(encoded, keys, max_length, **RULES)
 
 
 def in_order(chunks: Chunks) -> Chunks:
@@ -111,7 +115,7 @@ def test_only_pairs_are_swapped(made_up, documents, width, seed):
 def test_chunks_of_a_document_do_not_depend_on_its_neighbours(made_up, documents, width, seed):
     encoded = made_up(documents, seed)
     keys = document_keys(seed, "books", 0, len(documents))
-    together = make_chunks(encoded, keys, width)
+    together = make_chunks(encoded, keys, width, **RULES)
     for number in range(len(documents)):
         first, last = encoded.documents[number], encoded.documents[number + 1]
         low, high = encoded.sentences[first], encoded.sentences[last]
@@ -122,7 +126,7 @@ def test_chunks_of_a_document_do_not_depend_on_its_neighbours(made_up, documents
             encoded.sentences[first : last + 1] - low,
             np.array([0, last - first]),
         )
-        expected = make_chunks(alone, keys[number : number + 1], width)
+        expected = make_chunks(alone, keys[number : number + 1], width, **RULES)
         mine = together.document == number
         assert (together.start[mine] - low).tolist() == expected.start.tolist()
         assert together.is_swapped[mine].tolist() == expected.is_swapped.tolist()

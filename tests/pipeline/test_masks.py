@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.masks import MAX_NGRAM, NGRAM_LAW, draw_masks
+from pipeline.masks import draw_masks, ngram_law
 
 OUTSIDE = -1
+MAX_NGRAM = 3
+NGRAM_LAW = ngram_law("ngram", MAX_NGRAM)
 
 WORD_LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
@@ -20,7 +22,7 @@ def draw_set(lengths: list[int], segments: list[int], budget: int, seed: int):
     drawn, placed = np.zeros(MAX_NGRAM, np.int64), np.zeros(MAX_NGRAM, np.int64)
     stream = np.array([seed], np.uint64)
     inside = np.array(segments) != OUTSIDE
-    covered = draw_masks(words, inside, budget, stream, bits, drawn, placed)
+    covered = draw_masks(words, inside, budget, stream, (NGRAM_LAW, drawn, placed), bits)
     is_masked = np.unpackbits(bits, bitorder="little").astype(bool)
     return covered, is_masked, words, drawn, placed
 

@@ -6,19 +6,23 @@ from scipy import stats
 
 from pipeline.chunks import NO_CUT, make_chunks
 from pipeline.draws import document_keys
-from pipeline.masks import NGRAM_LAW
+from pipeline.masks import ngram_law
 from pipeline.rows import make_rows
 from shards.format import NO_LABEL, unpack_masks
-from shards.verify import check_rows
+from shards.rules import check_rows
 
+NGRAM_LAW = ngram_law("ngram", 3)
 DOCUMENTS = st.lists(st.lists(st.integers(1, 80), max_size=20), min_size=1, max_size=5)
 
 
 def build(encoded, header, seed=0, first_document=0):
     """Chunk documents and make their rows."""
     keys = document_keys(seed, "books", 0, len(encoded.documents) - 1)
-    chunks = make_chunks(encoded, keys, header.max_length)
-    return chunks, *make_rows(encoded, chunks, keys, header, first_document)
+    chunks = make_chunks(
+        encoded, keys, header.max_length, has_order=True, short_row_probability=0.1
+    )
+    numbers = np.arange(first_document, first_document + len(keys), dtype=np.uint32)
+    return chunks, *make_rows(encoded, chunks, keys, header, numbers, NGRAM_LAW)
 
 
 def masks_of(rows, header) -> np.ndarray:

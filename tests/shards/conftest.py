@@ -1,7 +1,7 @@
 """Headers, valid rows made with numpy alone, and folders of shards to break."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,8 @@ def make_header() -> Callable[..., ShardHeader]:
 def make_rows() -> Callable[[ShardHeader, list[int], int], Rows]:
     """Return a function of (header, lengths, seed) that makes rows which keep every rule.
 
-    Rows of 5 tokens or more have two segments with labels 0 and 1 in turn, shorter rows one.
+    Rows of 5 tokens or more have two segments, in pairs with labels 0 and 1 in turn; shorter rows
+    have one. A stream has a [SEP] at the end of its odd rows.
     """
 
     def make(header: ShardHeader, lengths: list[int], seed: int = 0) -> Rows:
@@ -52,11 +53,15 @@ def make_rows() -> Callable[[ShardHeader, list[int], int], Rows]:
         labels = np.full(count, NO_LABEL, np.uint8)
         chosen = np.zeros((count, header.mask_sets, header.mask_bytes * 8), np.uint8)
         for row, real in enumerate(lengths):
-            ids[row, 0], ids[row, real - 1], ids[row, real:] = CLS, SEP, PAD
+            ids[row, real:] = PAD
+            if header.layout == "stream":
+                ids[row, real - 1] = SEP if row % 2 else ids[row, real - 1]
+                continue
+            ids[row, 0], ids[row, real - 1] = CLS, SEP
             if real >= 5:
                 second[row] = random.integers(3, real - 1)
                 ids[row, second[row] - 1] = SEP
-                labels[row] = row % 2
+                labels[row] = row % 2 if header.layout == "pairs" else NO_LABEL
             free = np.flatnonzero(ids[row, :real] >= 5)
             for which in range(header.mask_sets):
                 budget = int(real * header.mask_probability + 0.5)
@@ -73,9 +78,16 @@ def write_folder() -> Callable[[Path, ShardHeader, dict[str, Rows]], None]:
     """Return a function that writes shards by name, and the manifest that lists them."""
 
     def write(folder: Path, header: ShardHeader, shards: dict[str, Rows]) -> None:
-        files = {name: write_shard(folder / name, header, rows) for name, rows in shards.items()}
+        lengths = dict.fromkeys(int(name.split("/")[1]) for name in shards)
+        files = {
+            name: write_shard(
+                folder / name, replace(header, max_length=int(name.split("/")[1])), rows
+            )
+            for name, rows in shards.items()
+        }
         counts = {
             "header": asdict(header),
+            "max_lengths": list(lengths),
             "sources": [{"name": "text", "documents": 1 << 32}],
         }
         Manifest(stage="pack", config={}, inputs={}, files=files, counts=counts).write(folder)

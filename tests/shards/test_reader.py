@@ -233,5 +233,5 @@ def test_a_manifest_without_header_is_refused(folder: Path):
 def test_the_header_of_the_manifest_is_that_of_the_shards(folder: Path):
     header, _ = open_shard(folder / FIRST)
     manifest, found = read_shard_manifest(folder)
-    assert found == header
+    assert found == {header.max_length: header}
     assert manifest.counts["header"] == asdict(header)

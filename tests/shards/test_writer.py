@@ -12,7 +12,7 @@ from pyarrow import ipc
 from shards.files import hash_file
 from shards.manifest import FileRecord
 from shards.reader import open_shard
-from shards.verify import check_rows
+from shards.rules import check_rows
 from shards.writer import write_shard
 
 

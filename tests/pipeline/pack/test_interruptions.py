@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config import PackConfig
 from pipeline.pack import pack
 from shards.manifest import read_manifest
 from shards.verify import verify
-from tests.pipeline.pack.packing import CONFIG, content
+from tests.pipeline.pack.packing import CONFIG, LAYOUTS, content
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,10 +26,10 @@ ROOT = Path(__file__).parents[3]
 def start(tmp_path: Path, sources: Path, tokenizer_folder: Path):
     """Return a function that starts `pack` in a process of its own."""
     script = (
-        "import sys\nfrom pathlib import Path\nfrom pipeline.config import PackConfig\n"
+        "import ast, sys\nfrom pathlib import Path\nfrom pipeline.config import PackConfig\n"
         "from pipeline.pack import pack\n"
         "if __name__ == '__main__':\n"
-        f"    config = PackConfig(**{asdict(CONFIG)!r})\n"
+        "    config = PackConfig(**ast.literal_eval(sys.argv[2]))\n"
         "    print('ready', flush=True)\n"
         f"    pack(Path({str(sources)!r}), Path({str(tokenizer_folder)!r}),\n"
         f"         Path({str(tmp_path / 'out')!r}), config, workers=int(sys.argv[1]))\n"
@@ -36,9 +37,9 @@ def start(tmp_path: Path, sources: Path, tokenizer_folder: Path):
     (tmp_path / "run_pack.py").write_text(script)
     started: list[subprocess.Popen[str]] = []
 
-    def begin(workers: int) -> subprocess.Popen[str]:
+    def begin(workers: int, config: PackConfig = CONFIG) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, str(tmp_path / "run_pack.py"), str(workers)],
+            [sys.executable, str(tmp_path / "run_pack.py"), str(workers), repr(asdict(config))],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,7 +57,7 @@ def start(tmp_path: Path, sources: Path, tokenizer_folder: Path):
         process.communicate()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -79,24 +80,28 @@ def test_a_pack_killed_after_its_first_shard_goes_on_to_the_same_bytes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_pack_killed_at_any_moment_goes_on_to_the_same_bytes(
-    tmp_path, start, packed, sources, tokenizer_folder, workers
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_pack_killed_at_twenty_random_moments_goes_on_to_the_same_bytes(
+    tmp_path, start, sources, tokenizer_folder, layout, workers
 ):
-    out = tmp_path / "out"
+    out, config = tmp_path / "out", LAYOUTS[layout]
+    pack(sources, tokenizer_folder, tmp_path / "whole", config, workers=1)
+    start(workers, config).wait()  # code is loaded, or compiled
+    shutil.rmtree(out)
+    process = start(workers, config)
     began = time.monotonic()
-    start(workers).wait()
+    process.wait()
     whole = time.monotonic() - began
-    for moment in np.linspace(0.2, 1.0, 8) * whole:
-        shutil.rmtree(out)
-        out.mkdir()
-        began = time.monotonic()
-        process = start(workers)
-        time.sleep(max(0, moment - (time.monotonic() - began)))
+    seed = 2 * list(LAYOUTS).index(layout) + workers
+    for moment in np.random.default_rng(seed).uniform(0, 1, 20) * whole:
+        shutil.rmtree(out, ignore_errors=True)
+        process = start(workers, config)
+        time.sleep(moment)
         process.kill()
         process.wait()
         time.sleep(0.3)  # for the workers to notice
-        pack(sources, tokenizer_folder, out, CONFIG, workers=1)
-        assert content(out) == content(packed)
+        pack(sources, tokenizer_folder, out, config, workers=1)
+        assert content(out) == content(tmp_path / "whole")
         assert list(verify(out)) == []
 
 

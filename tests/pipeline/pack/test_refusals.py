@@ -19,7 +19,7 @@ from tests.pipeline.pack.packing import CONFIG
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"max_length": 64}, "max_length 32, not 64"),
+        ({"max_length": (64,)}, "max_length '32', not '64'"),
         ({"mask_sets": 3}, "mask_sets 2, not 3"),
         ({"seed": 4}, "seed 3, not 4"),
         ({"validation_fraction": 0.1}, "validation_fraction 0.2, not 0.1"),

@@ -2,26 +2,77 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline import documents
+from pipeline import documents, held_rows
+from pipeline.choose import SPLITS
 from pipeline.documents import open_part
 from pipeline.pack import pack
 from shards.manifest import read_manifest
+from shards.reader import ShardFolder
 from shards.verify import verify
-from tests.pipeline.pack.packing import CONFIG, content, rows_of
+from tests.pipeline.pack.packing import CONFIG, LAYOUTS, content
 
 
-def test_two_workers_make_the_same_bytes(tmp_path, sources, packed, tokenizer_folder):
-    outcome = pack(sources, tokenizer_folder, tmp_path, CONFIG, workers=2)
+@pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_workers_make_the_same_bytes(tmp_path, sources, packed, tokenizer_folder, workers):
+    outcome = pack(sources, tokenizer_folder, tmp_path, CONFIG, workers)
     assert not outcome.was_finished
     assert content(tmp_path) == content(packed)
     manifest = read_manifest(packed)
     assert manifest is not None
     assert outcome.manifest.fingerprint() == manifest.fingerprint()
     assert outcome.manifest.counts == manifest.counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_has_the_same_bytes_for_one_two_and_four_workers(
+    tmp_path, sources, tokenizer_folder, layout
+):
+    found = []
+    for workers in (1, 2, 4):
+        out = tmp_path / str(workers)
+        pack(sources, tokenizer_folder, out, LAYOUTS[layout], workers)
+        assert list(verify(out)) == []
+        found.append(content(out))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_do_not_depend_on_how_many_are_made_or_held_at_a_time(
+    tmp_path, sources, tokenizer_folder, monkeypatch, layout
+):
+    """Only the order in which they lie in files does, and into how many files they go."""
+    found = []
+    for name, made, held in (("much", 1 << 24, 1 << 27), ("little", 2000, 3000)):
+        monkeypatch.setattr(held_rows, "MADE_BYTES", made)
+        monkeypatch.setattr(held_rows, "HELD_BYTES", held)
+        pack(sources, tokenizer_folder, tmp_path / name, LAYOUTS[layout], workers=1)
+        assert list(verify(tmp_path / name)) == []
+        assert (len(list(tmp_path.glob(f"{name}/train/32/*-[1-9].arrow"))) > 0) == (held == 3000)
+        found.append(
+            [
+                sorted_rows(tmp_path / name, split, length)
+                for split in SPLITS
+                for length in LAYOUTS[layout].max_length
+            ]
+        )
+    assert found[0] == found[1]
+
+
+def sorted_rows(folder: Path, split: str, length: int) -> list[list[int]]:
+    """Return all columns of all rows side by side, in an order of their own."""
+    shards = ShardFolder(folder, split, length)
+    if not len(shards):
+        return []
+    rows = shards.gather(np.arange(len(shards)))
+    columns = [column.reshape(len(rows), -1) for column in vars(rows).values()]
+    table: list[list[int]] = np.concatenate(columns, axis=1, dtype=np.int64).tolist()
+    return sorted(table)
 
 
 def test_rows_do_not_depend_on_how_the_text_is_divided(
@@ -34,9 +85,7 @@ def test_rows_do_not_depend_on_how_the_text_is_divided(
         write_source(tmp_path / name / "books", texts)
         out = tmp_path / f"{name}_out"
         pack(tmp_path / name, tokenizer_folder, out, CONFIG, workers=1)
-        rows = rows_of(out, "train")
-        columns = [column.reshape(len(rows), -1) for column in vars(rows).values()]
-        found.append(sorted(np.concatenate(columns, axis=1, dtype=np.int64).tolist()))
+        found.append(sorted_rows(out, "train", 32))
         shards.append(len(list(out.glob("train/32/*.arrow"))))
     assert found[0] == found[1]
     assert (

@@ -133,7 +133,7 @@ def test_one_token_for_several_roles_is_for_none_of_them(tmp_path: Path, bpe_fol
 def test_shards_take_the_ids_of_the_roles(tmp_path: Path, bpe_folder: Path, write_source, prose):
     _, counts = take(bpe_folder, tmp_path / "tokenizer")
     write_source(tmp_path / "text" / "books", [*prose(40, 1), "A typed [MASK] and <|endoftext|>."])
-    config = PackConfig(max_length=64, validation_fraction=0.1)
+    config = PackConfig(max_length=(64,), validation_fraction=0.1)
     pack(tmp_path / "text", tmp_path / "tokenizer", tmp_path / "shards", config, workers=1)
     header = ShardFolder(tmp_path / "shards", "train").header
     found = {role: getattr(header, f"{role}_token_id") for role in counts["special_ids"]}

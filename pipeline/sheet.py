@@ -1,0 +1,110 @@
+"""The balance sheet of `pack`: what became of each token, for each source and for all."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.tables import align
+from shards.manifest import Manifest
+
+Counts = Mapping[str, int]
+
+
+def describe_shards(manifest: Manifest) -> str:
+    """Return the balance sheet: a column for each source and one for all."""
+    balance: Mapping[str, Counts] = manifest.counts["balance"]
+    lines = [("", *balance)]
+    lines += _transpose([_documents(counts) for counts in balance.values()])
+    sizes = []
+    for length in manifest.counts["max_lengths"]:
+        header = manifest.counts["header"] | {"max_length": length}
+        parts = [_of_length(counts, length) for counts in balance.values()]
+        lines.append((f"rows of {length} tokens", *("" for _ in parts)))
+        lines += _transpose([_rows(counts, header) for counts in parts])
+        sizes.append(_sizes(manifest, length, parts[-1]))
+    words = [f"words: {path}" for path in manifest.counts.get("encoder", ())]
+    return "\n".join([*align(lines), *sizes, *words])
+
+
+def _of_length(counts: Counts, length: int) -> dict[str, int]:
+    """Return what is counted of the rows of one length, and the tokens that they should hold."""
+    prefix = f"{length}/"
+    own = {
+        name.removeprefix(prefix): number
+        for name, number in counts.items()
+        if name.startswith(prefix)
+    }
+    return own | {"tokens": counts["tokens"] - counts["short_tokens"]}
+
+
+def _sizes(manifest: Manifest, length: int, every: Counts) -> str:
+    row_bytes = sum(
+        record.bytes
+        for name, record in manifest.files.items()
+        if name.endswith(".arrow") and f"/{length}/" in name
+    )
+    slots, real = every["rows"] * length, every["real_tokens"]
+    return (
+        f"{row_bytes / 1e6:.1f} MB of shards of {length} tokens: {row_bytes / slots:.2f} bytes a "
+        f"slot, {row_bytes / real:.2f} a real token"
+    )
+
+
+def _documents(counts: Counts) -> dict[str, str]:
+    column = {
+        "documents": f"{counts['documents']:,}",
+        "  held out": f"{counts['validation_documents']:,}",
+        "  empty": f"{counts['empty_documents']:,}",
+    }
+    for kind, text in (("short", "left out, too short"), ("thinned", "left out by weight")):
+        column[f"  {text}"] = f"{counts[f'{kind}_documents']:,}"
+    return column | {
+        "text": f"{counts['text_bytes'] / 1e6:,.1f} MB",
+        "sentences": f"{counts['sentences']:,}",
+        "tokens in": f"{counts['tokens']:,}",
+        "  in documents too short": _percent(counts["short_tokens"], counts["tokens"]),
+        "  unknown": _percent(counts["unknown_tokens"], counts["tokens"]),
+        "  typed special tokens": f"{counts.get('typed_specials', 0):,}",
+    }
+
+
+def _rows(counts: Counts, header: Mapping[str, Any]) -> dict[str, str]:
+    rows, width = counts["rows"], header["max_length"]
+    kept = {
+        "  number": f"{rows:,}",
+        "  tokens kept": _percent(counts["tokens_kept"], counts["tokens"]),
+        "  fill": _percent(counts["real_tokens"], rows * width),
+    }
+    if header["layout"] == "stream":
+        return kept
+    column = kept | {
+        "  fill, at most": _percent(counts["fewest_tokens"], counts["fewest_rows"] * width),
+        "  two segments": _percent(counts["rows_pair"], rows),
+        "  one sentence": _percent(counts["rows_single"], rows),
+        "  cut sentence": _percent(counts["rows_piece"], rows),
+    }
+    if header["layout"] == "pairs":
+        column["  swapped pairs"] = _percent(counts["rows_swapped"], counts["rows_pair"])
+    masked = counts["real_tokens"] * header["mask_sets"]
+    column["  masked a set"] = _percent(counts["masked_tokens"], masked)
+    for kind in ("drawn", "placed"):
+        prefix = f"ngrams_{kind}_"
+        numbers = [counts[name] for name in _numbered(counts, prefix)]
+        shares = [f"{number / max(1, sum(numbers)):.3f}" for number in numbers]
+        column[f"  n-grams {kind}, n = 1..{len(numbers)}"] = " ".join(shares)
+    return column
+
+
+def _numbered(counts: Counts, prefix: str) -> list[str]:
+    found = [name for name in counts if name.startswith(prefix)]
+    return sorted(found, key=lambda name: int(name.removeprefix(prefix)))
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f} %" if whole else "-"
+
+
+def _transpose(columns: list[dict[str, str]]) -> list[tuple[str, ...]]:
+    """Return a line for each name that some column has; a column without it gets a dash."""
+    names = dict.fromkeys(name for column in columns for name in column)
+    lines = [(name, *(column.get(name, "-") for column in columns)) for name in names]
+    return [line for line in lines if any(cell not in ("0", "-", "0.00 %") for cell in line[1:])]
