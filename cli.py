@@ -158,11 +158,11 @@ def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) 
     from pipeline.pack import pack as pack_text
 
     limits = (options.pop("workers"), options.pop("memory"))
-    config = build(PackConfig, options)
+    call = (text, tokenizer, out, build(PackConfig, options), *limits)
     if dry_run:
-        click.echo(describe_forecast(forecast(text, tokenizer, out, config, *limits)))
+        click.echo(describe_forecast(forecast(*call)))
     else:
-        show(pack_text(text, tokenizer, out, config, *limits))
+        show(pack_text(*call))
         next_command("pretrain", "--shards", out)
 
 

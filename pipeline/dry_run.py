@@ -179,5 +179,6 @@ def describe_forecast(found: Forecast) -> str:
             f"time: about {found.seconds:,.0f} s with {workers}",
             f"forecast from {sampled:,.1f} MB of the text, packed in {found.sample_seconds:.1f} s; "
             "nothing was written",
+            "next: the same command without --dry-run",
         ]
     )
