@@ -250,8 +250,7 @@ def inspect(shards: Path, plot: Path | None, **options: Any) -> None:  # noqa: A
     from pipeline.inspect import inspect_shards
 
     config = build(InspectConfig, options)
-    for line in inspect_shards(shards, config, in_colour=in_colour()):
-        click.echo(line)
+    click.echo("\n".join(inspect_shards(shards, config, in_colour=in_colour())))
     if plot:
         from pipeline.histograms import draw_histograms
 
