@@ -1,7 +1,6 @@
 """Command-line flags: those of configuration dataclasses, and those that commands share."""
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
@@ -144,11 +143,6 @@ def given(name: str) -> bool:
     """Return whether a person gave this option."""
     source = click.get_current_context().get_parameter_source(name)
     return source not in (None, click.core.ParameterSource.DEFAULT)
-
-
-def in_colour() -> bool:
-    """Return whether a person reads the output, and wants colours (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:

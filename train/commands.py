@@ -1,0 +1,119 @@
+"""The commands that train a model and use it: parse, call one function, print.
+
+Each command imports its own code when it runs, so that `--help` answers at once.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from pipeline.console import next_command
+from pipeline.flags import PATH, build, configured_by, data_option, folder, from_option, given
+from train.config import Device, PretrainConfig, pretrain_config
+from train.glue_config import GlueConfig
+
+SENTENCE = "Paris is the [MASK] of France."
+device_option = click.option(
+    "--device",
+    type=click.Choice(get_args(Device)),
+    default="auto",
+    show_default=True,
+    help="where to compute",
+)
+
+
+@click.command()
+@folder("--shards", "data/shards", "folder that pack wrote")
+@click.option("--out", type=PATH, help="the run's folder  [default: runs/PRESET-DATE_TIME]")
+@configured_by(PretrainConfig)
+@device_option
+@click.option("--resume", is_flag=True, help="go on with the run in --out")
+def pretrain(shards: Path, out: Path | None, device: str, resume: bool, **options: Any) -> None:  # noqa: ANN401
+    """Train ELECTRA with sentence-order prediction, and export it."""
+    from train.pretrain import resume_run, start_run
+
+    config = build(pretrain_config, options)
+    if resume:
+        if out is None:
+            raise click.UsageError("--resume needs --out: the folder of the run to go on with")
+        chosen = {name: getattr(config, name) for name in options if given(name)}
+        resume_run(out, chosen, shards if given("shards") else None, device, click.echo)
+    else:
+        out = out or Path("runs") / f"{config.preset}-{datetime.now():%Y%m%d_%H%M%S}"
+        start_run(shards, out, config, device, click.echo)
+    next_command("report", out)
+
+
+@click.command()
+@click.argument("run", type=PATH)
+@click.option("--tasks", default="all", show_default=True, help="such as cola,mrpc")
+@from_option
+@data_option
+@click.option("--out", type=PATH, help="folder to write  [default: RUN/glue]")
+@configured_by(GlueConfig)
+@device_option
+def glue(
+    run: Path,
+    tasks: str,
+    source_path: Path | None,
+    data: Path,
+    out: Path | None,
+    device: str,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Fine-tune RUN on GLUE tasks, beside a random twin and the majority class."""
+    from pipeline.tasks import choose_tasks
+    from train.glue import run_glue
+
+    config = build(GlueConfig, options)
+    names = build(choose_tasks, {"names": tasks.split(",")})
+    results = run_glue(
+        run,
+        tasks=names,
+        source_path=source_path,
+        data=data,
+        out=out or run / "glue",
+        config=config,
+        device=device,
+    )
+    click.echo(results)
+    next_command("fill", run, SENTENCE)
+
+
+@click.command()
+@click.argument("run", type=PATH)
+@click.argument("text")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="fillings each")
+def fill(run: Path, text: str, top: int) -> None:
+    """Fill each [MASK] of TEXT with the likeliest words."""
+    from train.fill import fill as fill_text
+
+    for filling in fill_text(run, text, top):
+        pairs = zip(filling.tokens, filling.probabilities, strict=True)
+        click.echo("  ".join(f"{token} {share:.3f}" for token, share in pairs))
+    next_command("glue", run)
+
+
+@click.command()
+@click.argument("run", type=PATH)
+@click.option("--out", type=PATH, required=True, help="folder to write")
+def export(run: Path, out: Path) -> None:
+    """Write RUN's newest checkpoint as a folder that `transformers` loads."""
+    from train.export import export_run
+
+    click.echo(f"{export_run(run, out)} -> {out}")
+    next_command("fill", out, SENTENCE)
+
+
+@click.command()
+@click.argument("run", type=PATH)
+def report(run: Path) -> None:
+    """Draw RUN's curves and print its last numbers."""
+    from train.report import report as draw
+
+    picture, table = draw(run)
+    click.echo(table)
+    click.echo(f"curves: {picture}")
+    next_command("fill", run, SENTENCE)
