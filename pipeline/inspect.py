@@ -15,7 +15,7 @@ from pipeline.legible import make_legible, text_of
 from pipeline.sheet import describe_shards
 from shards.errors import DataError
 from shards.format import Rows, ShardHeader, unpack_masks
-from shards.reader import REPACK, ShardFolder
+from shards.reader import REPACK, ShardFolder, read_shard_manifest
 from shards.verify import verify
 
 __all__ = ["inspect_shards", "open_chosen", "verify"]
@@ -29,7 +29,8 @@ def open_chosen(folder: Path, config: InspectConfig) -> ShardFolder:
     Raises:
         DataError: There are no such rows, no such mask set, or they are broken.
     """
-    shards = ShardFolder(folder, config.split, config.max_length)
+    first_length = next(iter(read_shard_manifest(folder)[1]))
+    shards = ShardFolder(folder, config.split, config.max_length or first_length)
     width, sets = shards.header.max_length, shards.header.mask_sets
     if not len(shards):
         other = "train" if config.split == "validation" else "validation"
@@ -57,6 +58,7 @@ def inspect_shards(
     tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json", REPACK)
     make_legible(tokenizer)
     numbers = _choose(folder, shards, config)
+    yield f"of the {len(shards):,} {config.split} rows of {shards.header.max_length} tokens:"
     show = _RowText(shards.header, tokenizer, in_colour)
     for number in numbers.tolist():
         row = shards.gather(np.array([number]))

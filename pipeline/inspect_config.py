@@ -10,7 +10,7 @@ class InspectConfig:
 
     rows: Annotated[int, "rows to show"] = 3
     split: Annotated[Literal["train", "validation"], "which rows"] = "train"
-    max_length: Annotated[int | None, "which length, where there are several"] = None
+    max_length: Annotated[int | None, "width of the rows  [default: the first]"] = None
     document: Annotated[int | None, "only rows that come from this document"] = None
     mask_set: Annotated[int, "which mask set to mark, from 0"] = 0
     seed: Annotated[int | None, "draw rows at random; the first are shown otherwise"] = None

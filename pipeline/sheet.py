@@ -14,15 +14,16 @@ def describe_shards(manifest: Manifest) -> str:
     balance: Mapping[str, Counts] = manifest.counts["balance"]
     lines = [("", *balance)]
     lines += _transpose([_documents(counts) for counts in balance.values()])
-    sizes = []
+    ngrams, sizes = [], []
     for length in manifest.counts["max_lengths"]:
         header = manifest.counts["header"] | {"max_length": length}
         parts = [_of_length(counts, length) for counts in balance.values()]
         lines.append((f"rows of {length} tokens", *("" for _ in parts)))
         lines += _transpose([_rows(counts, header) for counts in parts])
+        ngrams += _ngrams(dict(zip(balance, parts, strict=True)), length)
         sizes.append(_sizes(manifest, length, parts[-1]))
     words = [f"words: {path}" for path in manifest.counts.get("encoder", ())]
-    return "\n".join([*align(lines), *sizes, *words])
+    return "\n".join([*align(lines), *ngrams, *sizes, *words])
 
 
 def _of_length(counts: Counts, length: int) -> dict[str, int]:
@@ -86,17 +87,24 @@ def _rows(counts: Counts, header: Mapping[str, Any]) -> dict[str, str]:
         column["  swapped pairs"] = _percent(counts["rows_swapped"], counts["rows_pair"])
     masked = counts["real_tokens"] * header["mask_sets"]
     column["  masked a set"] = _percent(counts["masked_tokens"], masked)
-    for kind in ("drawn", "placed"):
-        prefix = f"ngrams_{kind}_"
-        numbers = [counts[name] for name in _numbered(counts, prefix)]
-        shares = [f"{number / max(1, sum(numbers)):.3f}" for number in numbers]
-        column[f"  n-grams {kind}, n = 1..{len(numbers)}"] = " ".join(shares)
     return column
 
 
-def _numbered(counts: Counts, prefix: str) -> list[str]:
-    found = [name for name in counts if name.startswith(prefix)]
-    return sorted(found, key=lambda name: int(name.removeprefix(prefix)))
+def _ngrams(balance: Mapping[str, Counts], length: int) -> list[str]:
+    """Return the share of each n among the n-grams drawn for all, and placed for each source."""
+    kinds = {"drawn": balance["all"]}
+    kinds |= {f"placed, {source}": counts for source, counts in balance.items()}
+    lines = []
+    for text, counts in kinds.items():
+        prefix = f"ngrams_{text.split(',')[0]}_"
+        numbers = sorted(int(n.removeprefix(prefix)) for n in counts if n.startswith(prefix))
+        found = [counts[f"{prefix}{n}"] for n in numbers]
+        if sum(found):
+            lines.append((f"  {text}", *(f"{number / sum(found):.3f}" for number in found)))
+    if not lines:
+        return []
+    title = f"n-grams in rows of {length} tokens, n ="
+    return align([(title, *map(str, range(1, len(lines[0])))), *lines])
 
 
 def _percent(part: int, whole: int) -> str:

@@ -56,28 +56,30 @@ def test_the_sheet_of_shards_has_a_column_for_each_source():
         )
     )
     assert sheet.splitlines() == [
-        "                                        books               none                all",
-        "documents                               1,200                  0              1,200",
-        "  held out                                 12                  0                 12",
-        "  empty                                     3                  0                  3",
-        "  left out, too short                       4                  0                  4",
-        "text                                   2.5 MB             0.0 MB             2.5 MB",
-        "sentences                              20,000                  0             20,000",
-        "tokens in                             500,000                  0            500,000",
-        "  in documents too short               2.00 %                  -             2.00 %",
-        "  unknown                              0.01 %                  -             0.01 %",
+        "                             books    none       all",
+        "documents                    1,200       0     1,200",
+        "  held out                      12       0        12",
+        "  empty                          3       0         3",
+        "  left out, too short            4       0         4",
+        "text                        2.5 MB  0.0 MB    2.5 MB",
+        "sentences                   20,000       0    20,000",
+        "tokens in                  500,000       0   500,000",
+        "  in documents too short    2.00 %       -    2.00 %",
+        "  unknown                   0.01 %       -    0.01 %",
         "rows of 128 tokens",
-        "  number                                5,000                  0              5,000",
-        "  tokens kept                        100.00 %                  -           100.00 %",
-        "  fill                                80.00 %                  -            80.00 %",
-        "  fill, at most                       88.54 %                  -            88.54 %",
-        "  two segments                        80.00 %                  -            80.00 %",
-        "  one sentence                        15.00 %                  -            15.00 %",
-        "  cut sentence                         5.00 %                  -             5.00 %",
-        "  swapped pairs                       50.25 %                  -            50.25 %",
-        "  masked a set                        15.00 %                  -            15.00 %",
-        "  n-grams drawn, n = 1..3   0.545 0.273 0.182  0.000 0.000 0.000  0.545 0.273 0.182",
-        "  n-grams placed, n = 1..3  0.700 0.200 0.100  0.000 0.000 0.000  0.700 0.200 0.100",
+        "  number                     5,000       0     5,000",
+        "  tokens kept             100.00 %       -  100.00 %",
+        "  fill                     80.00 %       -   80.00 %",
+        "  fill, at most            88.54 %       -   88.54 %",
+        "  two segments             80.00 %       -   80.00 %",
+        "  one sentence             15.00 %       -   15.00 %",
+        "  cut sentence              5.00 %       -    5.00 %",
+        "  swapped pairs            50.25 %       -   50.25 %",
+        "  masked a set             15.00 %       -   15.00 %",
+        "n-grams in rows of 128 tokens, n =      1      2      3",
+        "  drawn                             0.545  0.273  0.182",
+        "  placed, books                     0.700  0.200  0.100",
+        "  placed, all                       0.700  0.200  0.100",
         "1.5 MB of shards of 128 tokens: 2.40 bytes a slot, 3.00 a real token",
         "words: columnar",
     ]
@@ -95,9 +97,9 @@ def test_a_stream_has_no_lines_about_segments_and_masks():
 def test_the_sheet_of_a_packed_corpus_tells_what_was_kept(shards_folder: Path):
     found = read_manifest(shards_folder)
     assert found is not None
-    lines = {line[:25].rstrip(): line.split() for line in describe(found).splitlines()}
-    assert lines["  tokens kept"][2:] == ["100.00", "%"] * 3
-    assert lines["documents"][1:] == ["336", "60", "396"]
+    lines = [line.split() for line in describe(found).splitlines()]
+    assert ["tokens", "kept", *["100.00", "%"] * 3] in lines
+    assert ["documents", "336", "60", "396"] in lines
 
 
 def test_a_tokenizer_is_told_by_its_size_and_special_ids(tokenizer_folder: Path):

@@ -27,8 +27,8 @@ SPECIAL = re.compile(r"\[(CLS|SEP)\]")
 
 
 def rows_shown(folder: Path, count: int, **options) -> list[str]:
-    """Return what is shown after the balance sheet."""
-    return list(inspect_shards(folder, InspectConfig(rows=count, **options)))[1:]
+    """Return what is shown after the balance sheet and the line that names the rows."""
+    return list(inspect_shards(folder, InspectConfig(rows=count, **options)))[2:]
 
 
 def heads(lines: list[str]) -> list[str]:
@@ -158,8 +158,8 @@ def test_other_layouts_and_several_lengths_are_shown(
     lines = rows_shown(tmp_path, 5, max_length=48)
     assert all(FIRST_LINE.fullmatch(line) for line in heads(lines))
     assert ("[[" in "".join(lines)) == (layout == "segments")
-    with pytest.raises(DataError, match=r"rows of 32 and 48 tokens: choose one with --max-length"):
-        rows_shown(tmp_path, 5)
+    _, title, *_ = inspect_shards(tmp_path)
+    assert title == f"of the {len(ShardFolder(tmp_path, 'train', 32)):,} train rows of 32 tokens:"
 
 
 @pytest.mark.parametrize(
