@@ -1,16 +1,14 @@
 """Tokenizers of both kinds, and documents encoded with them."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import BertWordPieceTokenizer, Tokenizer
+from tokenizers import Tokenizer
 
-from pipeline.config import FetchConfig, TokenizeConfig
+from pipeline.config import TokenizeConfig
 from pipeline.encode import EncodedDocuments, Encoder, encode_documents, load_tokenizer
-from pipeline.readers import gutenberg as books
 from pipeline.tokenizer import train_tokenizer
 from shards.format import ShardHeader
 
@@ -106,21 +104,3 @@ def made_up() -> Callable[..., EncodedDocuments]:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def gutenberg(real_data: Path) -> EncodedDocuments:
-    """About 5 MB of Project Gutenberg's books, encoded with BERT's uncased vocabulary."""
-    archive = next(real_data.rglob("Gutenberg.zip"), None)
-    vocabulary = next(real_data.rglob("bert-base-uncased-vocab.txt"), None)
-    if archive is None or vocabulary is None:
-        pytest.skip(f"{real_data} holds no Gutenberg.zip or no bert-base-uncased-vocab.txt")
-    tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)._tokenizer
-    tokenizer.encode_special_tokens = True
-    texts: list[str] = []
-    config = FetchConfig()
-    for part in books.divide(books.find(archive), config, 1):
-        texts += [book.text for book in books.read(part, config, Counter())]
-        if sum(map(len, texts)) > 5_000_000:
-            break
-    return encode_documents(Encoder(tokenizer), texts)

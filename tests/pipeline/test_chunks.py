@@ -2,11 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from pipeline.chunks import BLOCK_SENTENCES, NO_CUT, Chunks, make_chunks
 from pipeline.config import SHORT_ROW_PROBABILITY
@@ -187,40 +182,3 @@ def test_every_boundary_inside_a_chunk_is_as_likely_a_cut(made_up):
 
 def test_chunks_depend_on_the_seed(encoded):
     assert chunk(encoded, 64, 1).start.tolist() != chunk(encoded, 64, 2).start.tolist()
-
-
-def label_accuracy(encoded: EncodedDocuments, width: int, seeds: range) -> float:
-    """Return how well lengths alone tell the label: classifiers, cross-validated by document.
-
-    Documents are kept together because other seeds cut the same chunk elsewhere: to have seen it
-    once tells its label ever after.
-    """
-    features, labels, groups = [], [], []
-    for seed in seeds:
-        chunks = chunk(encoded, width, seed)
-        pairs = chunks.cut != NO_CUT
-        first = (chunks.cut - chunks.start)[pairs].astype(float)
-        second = (chunks.stop - chunks.cut)[pairs].astype(float)
-        swapped = chunks.is_swapped[pairs]
-        a, b = np.where(swapped, second, first), np.where(swapped, first, second)
-        features.append(np.stack([a, b, a - b, a + b, a / (a + b), np.log(a), np.log(b)], axis=1))
-        labels.append(swapped)
-        groups.append(chunks.document[pairs])
-    x, y, group = map(np.concatenate, (features, labels, groups))
-    assert len(y) > 10_000  # sigma of the accuracy below 0.5 %
-    models = (
-        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-        HistGradientBoostingClassifier(max_iter=30),
-    )
-    folds = GroupKFold(3)
-    return max(cross_val_score(model, x, y, groups=group, cv=folds).mean() for model in models)
-
-
-def test_lengths_of_the_segments_do_not_tell_the_label(encoded):
-    assert label_accuracy(encoded, 64, range(8)) <= 0.52
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [64, 128])
-def test_lengths_do_not_tell_the_label_in_books(gutenberg: EncodedDocuments, width: int):
-    assert label_accuracy(gutenberg, width, range(3)) <= 0.52
