@@ -3,12 +3,24 @@
 The commands themselves are in `pipeline.commands` and `train.commands`.
 """
 
+import errno
 from typing import Any
 
 import click
 
 from pipeline.commands import fetch, inspect, pack, tokenize, verify
+from pipeline.interrupt import no_interrupt_in_imports
 from train.commands import export, fill, glue, pretrain, report
+
+ELSEWHERE = "choose a folder that you can write to, and run the command again"
+REMEDIES = {
+    errno.ENOSPC: "make room on this disk and run the command again; what is finished is kept",
+    errno.EDQUOT: "make room on this disk and run the command again; what is finished is kept",
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), ELSEWHERE),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "name a folder, not a file"),
+    errno.EISDIR: "name a file, not a folder",
+}
+"""What to do about an error of the operating system."""
 
 
 class Boundary(click.Group):
@@ -19,15 +31,16 @@ class Boundary(click.Group):
         from pipeline.errors import DataError
 
         try:
-            return super().invoke(context)
+            with no_interrupt_in_imports():
+                return super().invoke(context)
         except DataError as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise  # Click ends in silence: the reader, `head` say, has had enough
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            reason = f"{where}{error.strerror or error}"
-            raise click.ClickException(f"{reason}: mend that and run the command again") from error
+            remedy = REMEDIES.get(error.errno or 0, "mend that and run the command again")
+            raise click.ClickException(f"{where}{error.strerror or error}: {remedy}") from error
         except KeyboardInterrupt:
             raise click.ClickException(
                 "interrupted; nothing half-written is left: run the command again"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline.sheet import describe_shards
-from pipeline.tables import align
+from pipeline.tables import align, in_units, number_of
 from shards.manifest import Manifest
 
 
@@ -15,7 +15,8 @@ def describe(manifest: Manifest) -> str:
 def describe_text(manifest: Manifest) -> str:
     """Return what `fetch` wrote, dropped and cleaned."""
     counts = manifest.counts
-    lines = [f"{counts['documents']:,} documents, {counts['text_bytes'] / 1e6:,.1f} MB of text"]
+    documents = number_of(counts["documents"], "document")
+    lines = [f"{documents}, {in_units(counts['text_bytes'])} of text"]
     for kind in ("dropped", "cleaned"):
         if counts.get(kind):
             found = ", ".join(f"{number:,} {what}" for what, number in counts[kind].items())
@@ -63,7 +64,7 @@ def describe_tokenizer(manifest: Manifest) -> str:
                 f"{rates['tokens_per_word']:.3f}",
                 f"{rates['characters_per_token']:.3f}",
                 f"{100 * rates['unknown_rate']:.3f} %",
-                f"{drawn['text_bytes'] / 1e6:,.1f} MB" if drawn else "-",
+                in_units(drawn["text_bytes"]) if drawn else "-",
             )
         )
     lines += align(table) if sources else []

@@ -54,8 +54,7 @@ def choose(
     is_taken = np.ones(len(texts), np.bool_)
     if share < 1:
         is_taken = np.array([hash_fraction("share\0" + text, seed) for text in texts]) < share
-    if repetition:
-        is_taken &= ~is_held_out
+    is_taken = np.where(is_held_out, repetition == 0, is_taken)
     numbers = np.arange(first_document, first_document + len(texts), dtype=np.uint32)
     chosen = {}
     for split, is_of_split in zip(SPLITS, (~is_held_out, is_held_out), strict=True):

@@ -13,6 +13,7 @@ from pipeline.config import FetchConfig, PackConfig, TokenizeConfig, import_conf
 from pipeline.console import in_colour, next_command, show
 from pipeline.flags import (
     PATH,
+    PICTURE,
     build,
     configured_by,
     data_option,
@@ -24,6 +25,18 @@ from pipeline.flags import (
 )
 from pipeline.inspect_config import InspectConfig
 from pipeline.sources import SOURCES
+from pipeline.tables import number_of
+
+MEND = "delete the files named above, and run the `python cli.py pack` that made the folder again"
+
+
+def next_pretrain(shards: Path) -> None:
+    """Print the command that trains on these shards; of several lengths on the first."""
+    from shards.reader import read_shard_manifest
+
+    lengths = list(read_shard_manifest(shards)[1])
+    chosen = ["--max-length", str(lengths[0])] if len(lengths) > 1 else []
+    next_command("pretrain", "--shards", shards, *chosen)
 
 
 @click.command()
@@ -103,7 +116,7 @@ def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) 
         click.echo(describe_forecast(forecast(*call)))
     else:
         show(pack_text(*call))
-        next_command("pretrain", "--shards", out)
+        next_pretrain(out)
 
 
 @click.command()
@@ -117,16 +130,16 @@ def verify(shards: Path) -> None:
         click.echo(problem)
         found += 1
     if found:
-        remedy = f"delete {shards} and run `python cli.py pack --out {shards}`"
-        raise click.ClickException(f"{found} problems in {shards}: {remedy}")
+        problems_found = number_of(found, "problem")
+        raise click.ClickException(f"{problems_found} in {shards}: {MEND}")
     click.echo(f"{shards} is intact")
-    next_command("pretrain", "--shards", shards)
+    next_pretrain(shards)
 
 
 @click.command()
 @click.argument("shards", type=PATH)
 @configured_by(InspectConfig)
-@click.option("--plot", type=PATH, help="draw lengths, masks and segments as this PNG")
+@click.option("--plot", type=PICTURE, help="draw lengths, masks and segments as this PNG")
 def inspect(shards: Path, plot: Path | None, **options: Any) -> None:  # noqa: ANN401
     """Show the balance sheet of SHARDS, and rows as text with their masks."""
     from pipeline.inspect import inspect_shards
@@ -137,4 +150,4 @@ def inspect(shards: Path, plot: Path | None, **options: Any) -> None:  # noqa: A
         from pipeline.histograms import draw_histograms
 
         click.echo(f"histograms: {draw_histograms(shards, config, plot)}")
-    next_command("pretrain", "--shards", shards)
+    next_pretrain(shards)

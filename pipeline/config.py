@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """In this order they take the ids 0 to 4 of every tokenizer trained here."""
-
+LEAST_VOCABULARY = len(SPECIAL_TOKENS) + 256
+"""So that byte-level BPE has each byte."""
 
 SIZE = "size"
 """Marks a field in bytes, whose flag takes 100MB or 4GB."""
@@ -62,10 +63,9 @@ class TokenizeConfig:
             object.__setattr__(self, "lowercase", self.type != "bpe")
         if self.sample == ALL:
             object.__setattr__(self, "sample", None)
-        smallest = len(SPECIAL_TOKENS) + 256
-        if not smallest <= self.vocab_size <= 1 << 20:
-            message = f"--vocab-size {self.vocab_size} is not between {smallest} and {1 << 20}"
-            raise ValueError(message)
+        if not LEAST_VOCABULARY <= self.vocab_size <= 1 << 20:
+            limits = f"between {LEAST_VOCABULARY} and {1 << 20}"
+            raise ValueError(f"--vocab-size {self.vocab_size} is not {limits}")
         _check_padding(self.pad_to_multiple_of)
 
 
@@ -166,17 +166,18 @@ class PackConfig:
             raise ValueError(message)
         _check_weights(self.weights)
         if self.language not in SENTENCE_LANGUAGES:
-            nearest = f"choose the nearest of {', '.join(SENTENCE_LANGUAGES)}, or en"
+            nearest = f"choose the nearest of {', '.join(SENTENCE_LANGUAGES)}"
             raise ValueError(f"--language {self.language!r} has no rules for sentences: {nearest}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
 
     def plain(self) -> dict[str, Any]:
         """Return the fields as JSON has them, lists as a person writes them."""
+        weights = sorted((name, weight) for name, weight in self.weights if weight != 1)
         return {
             **asdict(self),
             "max_length": ",".join(map(str, self.max_length)),
-            "weights": ",".join(f"{source}={weight:g}" for source, weight in self.weights),
+            "weights": ",".join(f"{name}={weight!r}" for name, weight in weights),
         }
 
 
@@ -196,22 +197,33 @@ def _check_rows(config: PackConfig) -> None:
         raise ValueError(f"--min-document-tokens {config.min_document_tokens} is below 0")
 
 
+def _check_stream(config: PackConfig) -> None:
+    """Refuse what would mean nothing: a stream has neither masks nor rows of chosen lengths."""
+    usual = {field.name: field.default for field in fields(PackConfig)}
+    usual |= {"mask_sets": 0, "max_ngram": MAX_NGRAM["ngram"]}
+    for name in ("mask_sets", "mask", "max_ngram", "mask_probability", "short_row_probability"):
+        if getattr(config, name) != usual[name]:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is for the layouts pairs and segments, not for a stream")
+
+
 def _check_weights(weights: tuple[tuple[str, float], ...]) -> None:
     for source, weight in weights:
         if not 0 < weight <= 100:
-            raise ValueError(f"--weights {source}={weight:g} is not between 0 and 100")
+            raise ValueError(f"--weights {source}={weight:g} is not above 0 and at most 100")
     if len(dict(weights)) < len(weights):
         raise ValueError("--weights names a source twice")
 
 
 def _check_masks(config: PackConfig) -> None:
     sets, longest = config.mask_sets or 0, config.max_ngram or 0
-    if config.layout == "stream" and sets:
-        raise ValueError("--mask-sets is for the layouts pairs and segments: a stream has no masks")
+    if config.layout == "stream":
+        _check_stream(config)
     if config.layout != "stream" and not 1 <= sets <= 64:
         raise ValueError(f"--mask-sets {sets} is not between 1 and 64")
     if not 0 < config.mask_probability <= 0.5:
-        raise ValueError(f"--mask-probability {config.mask_probability} is not between 0 and 0.5")
+        message = f"--mask-probability {config.mask_probability} is not above 0 and at most 0.5"
+        raise ValueError(message)
     most = 1 if config.mask == "tokens" else 100
     if not 1 <= longest <= most:
         message = f"--max-ngram {longest} is not between 1 and {most} for {config.mask}"

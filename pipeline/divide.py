@@ -15,6 +15,7 @@ from pipeline.vocabulary.special import read_names, typed_specials
 from shards.errors import DataError
 from shards.files import hash_file
 from shards.format import ShardHeader
+from shards.manifest import MANIFEST_NAME, read_manifest
 
 SHARD_BYTES = 48 << 20
 """Text in a shard of a large corpus: its rows take about 40 MB for each length."""
@@ -68,6 +69,12 @@ def _header(folder: Path, config: PackConfig) -> tuple[ShardHeader, tuple[int, .
     """Return the header of the first length, and the special ids that typed text may become."""
     path = folder / "tokenizer.json"
     remedy = "use a folder made by `python cli.py tokenize`"
+    if folder.is_file():
+        raise DataError(f"{folder} is a file", "give the folder that holds it (--tokenizer)")
+    manifest = read_manifest(folder)
+    if manifest and (changed := manifest.damaged(folder)):
+        undo = f"run `tokenize` again, or delete {folder / MANIFEST_NAME} to use it as it is"
+        raise DataError(f"{folder / changed[0]} is not what `tokenize` wrote", undo)
     tokenizer = load_tokenizer(path)
     vocabulary = tokenizer.get_vocab()
     names = read_names(folder / "tokenizer_config.json")

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from pipeline.choose import SPLITS
 from pipeline.config import PackConfig
-from pipeline.disk import free_bytes
+from pipeline.disk import check_room, free_bytes
 from pipeline.divide import divide
 from pipeline.shard_task import ShardTask, rows_of
-from pipeline.tables import align
+from pipeline.stage import check_is_own
+from pipeline.tables import align, in_units
 
 SAMPLE_GROUPS = 24
 """Row groups that are packed, about 1 MB of text each; every source has at least one of them."""
@@ -49,8 +50,7 @@ class Source:
     def rows(self, length: int) -> float:
         """Return the rows of a length that all of it will give."""
         train, held_out = (self.counts[f"{length}/{split}_rows"] for split in SPLITS)
-        # What is held out is packed once at most.
-        sample = self.weight * train + min(1.0, self.weight) * held_out
+        sample = self.weight * train + held_out  # which is packed once, whatever the weight
         return sample * self.text_bytes / max(self.sample_bytes, 1)
 
 
@@ -85,9 +85,10 @@ def forecast(
     """Return what `pack` of these arguments would make; nothing is written.
 
     Raises:
-        DataError: The text or the tokenizer is missing or broken.
+        DataError: The text or the tokenizer is missing or broken, or the shards would not fit.
     """
     begin = time.perf_counter()
+    check_is_own(out)
     work = divide(text, tokenizer, out, config, memory)
     tasks = work.tasks()
     weights = dict(config.weights)
@@ -104,6 +105,7 @@ def forecast(
         row_bytes = replace(work.common.header, max_length=length).row_bytes
         rows = sum(source.rows(length) for source in sources.values())
         shard_bytes[length] = rows * row_bytes + files * FILE_BYTES
+    check_room(out, sum(shard_bytes.values()))
     return Forecast(
         sources=sources,
         shard_bytes=shard_bytes,
@@ -160,24 +162,24 @@ def describe_forecast(found: Forecast) -> str:
     """Return the forecast for a person to read."""
     lines = [("", *found.sources, "all")]
     sources = found.sources.values()
-    sizes = [source.weight * source.text_bytes / 1e6 for source in sources]
-    lines.append(("text to pack", *(f"{size:,.1f} MB" for size in [*sizes, sum(sizes)])))
+    sizes = [source.weight * source.text_bytes for source in sources]
+    lines.append(("text to pack", *map(in_units, [*sizes, sum(sizes)])))
     for length in found.shard_bytes:
         rows = [source.rows(length) for source in sources]
         cells = (f"{number:,.0f}" for number in [*rows, sum(rows)])
         lines.append((f"rows of {length} tokens", *cells))
-    sampled = sum(source.sample_bytes for source in sources) / 1e6
+    sampled = in_units(sum(source.sample_bytes for source in sources))
     parts = ", ".join(
-        f"{size / 1e6:,.1f} MB of {length} tokens" for length, size in found.shard_bytes.items()
+        f"{in_units(size)} of {length} tokens" for length, size in found.shard_bytes.items()
     )
-    free = free_bytes(found.out) / 1e9
+    free = in_units(free_bytes(found.out))
     workers = "1 worker" if found.workers == 1 else f"{found.workers} workers"
     return "\n".join(
         [
             *align(lines),
-            f"shards: {parts}; {free:,.1f} GB are free on the disk of {found.out}",
-            f"time: about {found.seconds:,.0f} s with {workers}",
-            f"forecast from {sampled:,.1f} MB of the text, packed in {found.sample_seconds:.1f} s; "
+            f"shards: {parts}; {free} are free on the disk of {found.out}",
+            f"time: about {found.seconds:,.0f} s with {workers}, and some seconds to start each",
+            f"forecast from {sampled} of the text, packed in {found.sample_seconds:.1f} s; "
             "nothing was written",
             "next: the same command without --dry-run",
         ]

@@ -15,10 +15,45 @@ from pipeline.config import ALL, SIZE, SIZE_OR_ALL
 Command = Callable[..., None]
 Made = TypeVar("Made")
 
-PATH: click.Path = click.Path(path_type=Path)
+
+class SomePath(click.Path):
+    """A path; an empty one, which would be the working folder, is an error."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """Return the path."""
+        if value == "":
+            raise click.BadParameter("is empty: name a path", context, parameter)
+        return super().convert(value, parameter, context)
+
+
+class Picture(SomePath):
+    """The path of a PNG to write."""
+
+    name = "png"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """Return the path."""
+        path = super().convert(value, parameter, context)
+        if path.suffix.lower() != ".png" or path.is_dir():
+            raise click.BadParameter(f"{path} is no name of a .png file", context, parameter)
+        return path
+
+
+PATH: click.Path = SomePath(path_type=Path)
+PICTURE: click.Path = Picture(path_type=Path)
 LEAST_MEMORY = 600_000_000
 """Of a process of `pack`: what it takes besides its table of words, which may be small."""
-UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "B": 1}
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "B": 1}
 
 
 def configured_by(config: type) -> Callable[[Command], Command]:

@@ -95,7 +95,7 @@ def _second_segments(sample: _Sample, axis: Any) -> None:  # noqa: ANN401
     is_pair = rows.second_start < rows.length
     place = rows.second_start[is_pair] / rows.length[is_pair]
     axis.hist(place, bins=np.linspace(0, 1, 51), weights=_shares_of(place), color=OURS)
-    title = f"second segment ({is_pair.mean():.1%} of rows have one)"
+    title = f"second segment ({is_pair.mean():.1%} of these rows have one)"
     axis.set(title=title, xlabel="its start / length of the row", ylabel="share of pairs")
 
 
@@ -111,7 +111,7 @@ def _ngrams(sample: _Sample, axis: Any) -> None:  # noqa: ANN401
     axis.plot(n, law, "o", color=LAW, label="law")
     axis.set_xticks(n)
     axis.legend()
-    title = f"runs of masked words ({config['mask']}), all rows"
+    title = f"runs of masked words ({config['mask']}), both splits"
     axis.set(title=title, xlabel="words in a run", ylabel="share of runs")
 
 
@@ -133,7 +133,7 @@ def _positions(sample: _Sample, axis: Any) -> None:  # noqa: ANN401
     rows_there = (position < sample.rows.length[:, None]).sum(0)
     masked = sample.is_masked.mean(1).sum(0) / np.maximum(rows_there, 1)
     axis.plot(position[rows_there > 0], masked[rows_there > 0], color=OURS)
-    axis.axhline(sample.header.mask_probability, color=LAW, label="of a row")
+    axis.axhline(sample.header.mask_probability, color=LAW, label="most of a whole row")
     axis.set_ylim(0, None)
     axis.legend()
     title = "where masks are"

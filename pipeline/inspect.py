@@ -37,8 +37,9 @@ def open_chosen(folder: Path, config: InspectConfig) -> ShardFolder:
         problem = f"{folder} has no {config.split} rows of {width} tokens"
         raise DataError(problem, f"choose --split {other}, or another --max-length")
     if config.mask_set >= max(1, sets):
-        problem = f"{folder} has {sets} mask sets a row, so there is none of number"
-        raise DataError(f"{problem} {config.mask_set}", "choose a lower --mask-set")
+        problem = f"{folder} has {sets or 'no'} mask sets a row, so there is none of number"
+        remedy = "choose a lower --mask-set" if sets else "leave --mask-set out"
+        raise DataError(f"{problem} {config.mask_set}", remedy)
     return shards
 
 

@@ -12,7 +12,15 @@ from pipeline.disk import check_disk
 from pipeline.divide import divide
 from pipeline.encode import MEMORY
 from pipeline.shard_task import make_shard
-from pipeline.stage import Outcome, finish, finished, run_parts, sole_writer
+from pipeline.stage import (
+    UNFINISHED,
+    Outcome,
+    check_is_own,
+    finish,
+    finished,
+    run_parts,
+    sole_writer,
+)
 from shards.errors import DataError
 from shards.files import write_atomically
 from shards.manifest import FileRecord, Manifest, library_versions, record_file
@@ -41,6 +49,7 @@ def pack(
     Raises:
         DataError: Something is missing or broken, or `out` holds the result of another choice.
     """
+    check_is_own(out)
     with sole_writer(out):
         return _pack(text, tokenizer, out, config, workers, memory)
 
@@ -66,12 +75,16 @@ def _pack(
     done = run_parts(out, plan, tasks, make_shard, workers)
     progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
     parts = [part for _, part in progress]
-    files = _copy_tokenizer(tokenizer, out)
-    for part in parts:
-        files |= part.files
+    files = {name: record for part in parts for name, record in part.files.items()}
     if not any(name.startswith("train/") for name in files):
-        remedy = "add text with `python cli.py fetch`, or lower --validation-fraction"
+        for made in (UNFINISHED, "validation"):  # so that another choice may use the folder
+            shutil.rmtree(out / made, ignore_errors=True)
+        remedy = (
+            "add text with `python cli.py fetch`, or lower --validation-fraction or "
+            "--min-document-tokens"
+        )
         raise DataError(f"{text} gives no training rows", remedy)
+    files = _copy_tokenizer(tokenizer, out) | files
     counts = {
         "header": asdict(header),
         "max_lengths": list(config.max_length),

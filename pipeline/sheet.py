@@ -3,17 +3,35 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.tables import align
-from shards.manifest import Manifest
+from pipeline.tables import align, in_units
+from shards.errors import DataError
+from shards.manifest import MANIFEST_NAME, Manifest
 
 Counts = Mapping[str, int]
 
 
 def describe_shards(manifest: Manifest) -> str:
-    """Return the balance sheet: a column for each source and one for all."""
-    balance: Mapping[str, Counts] = manifest.counts["balance"]
+    """Return the balance sheet: a column for each source and, of several, one for all.
+
+    Raises:
+        DataError: It is not what `pack` wrote.
+    """
+    try:
+        return _describe(manifest)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        problem = f"the balance sheet in {MANIFEST_NAME} is not what `pack` wrote ({error!r})"
+        raise DataError(problem, "`python cli.py verify` tells what else is wrong") from error
+
+
+def _describe(manifest: Manifest) -> str:
+    if "balance" not in manifest.counts:  # another program made the shards
+        return f"{MANIFEST_NAME} has no balance sheet"
+    balance: dict[str, Counts] = dict(manifest.counts["balance"])
+    if len(balance) == 2:
+        del balance["all"]
     lines = [("", *balance)]
-    lines += _transpose([_documents(counts) for counts in balance.values()])
+    layout = manifest.counts["header"]["layout"]
+    lines += _transpose([_documents(counts, layout) for counts in balance.values()])
     ngrams, sizes = [], []
     for length in manifest.counts["max_lengths"]:
         header = manifest.counts["header"] | {"max_length": length}
@@ -45,12 +63,12 @@ def _sizes(manifest: Manifest, length: int, every: Counts) -> str:
     )
     slots, real = every["rows"] * length, every["real_tokens"]
     return (
-        f"{row_bytes / 1e6:.1f} MB of shards of {length} tokens: {row_bytes / slots:.2f} bytes a "
+        f"{in_units(row_bytes)} of shards of {length} tokens: {row_bytes / slots:.2f} bytes a "
         f"slot, {row_bytes / real:.2f} a real token"
     )
 
 
-def _documents(counts: Counts) -> dict[str, str]:
+def _documents(counts: Counts, layout: str) -> dict[str, str]:
     column = {
         "documents": f"{counts['documents']:,}",
         "  held out": f"{counts['validation_documents']:,}",
@@ -58,9 +76,10 @@ def _documents(counts: Counts) -> dict[str, str]:
     }
     for kind, text in (("short", "left out, too short"), ("thinned", "left out by weight")):
         column[f"  {text}"] = f"{counts[f'{kind}_documents']:,}"
+    column["text"] = in_units(counts["text_bytes"])
+    if layout != "stream":
+        column["sentences"] = f"{counts['sentences']:,}"
     return column | {
-        "text": f"{counts['text_bytes'] / 1e6:,.1f} MB",
-        "sentences": f"{counts['sentences']:,}",
         "tokens in": f"{counts['tokens']:,}",
         "  in documents too short": _percent(counts["short_tokens"], counts["tokens"]),
         "  unknown": _percent(counts["unknown_tokens"], counts["tokens"]),
@@ -92,7 +111,7 @@ def _rows(counts: Counts, header: Mapping[str, Any]) -> dict[str, str]:
 
 def _ngrams(balance: Mapping[str, Counts], length: int) -> list[str]:
     """Return the share of each n among the n-grams drawn for all, and placed for each source."""
-    kinds = {"drawn": balance["all"]}
+    kinds = {"drawn": list(balance.values())[-1]}
     kinds |= {f"placed, {source}": counts for source, counts in balance.items()}
     lines = []
     for text, counts in kinds.items():

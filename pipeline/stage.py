@@ -7,7 +7,7 @@ each part that is done. When the last part is done the manifest of the whole rep
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from pipeline.workers import WINDOW_PER_WORKER, process_pool
 from shards.errors import DataError
 from shards.files import write_text
-from shards.manifest import FileRecord, Manifest, difference, read_manifest
+from shards.manifest import MANIFEST_NAME, FileRecord, Manifest, difference, read_manifest
 
 UNFINISHED = ".unfinished"
 
@@ -67,6 +67,27 @@ def sole_writer(folder: Path) -> Iterator[None]:
         raise DataError(problem, "wait for it to end, or stop it") from error
 
 
+def check_is_own(out: Path, names: Collection[str] = ()) -> None:
+    """Refuse a folder that holds something else: a stage writes over what is in its folder.
+
+    Args:
+        out: The stage's folder.
+        names: What the stage may have left there without a manifest or record of its parts.
+
+    Raises:
+        DataError: It is a file, or a folder with other files.
+    """
+    remedy = "choose an empty folder with --out, or one that is not there yet"
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is not a folder", remedy)
+    marks = (MANIFEST_NAME, UNFINISHED)
+    if not out.exists() or any((out / mark).exists() for mark in marks):
+        return
+    found = [path.name for path in out.iterdir() if not path.name.startswith(".")]
+    if others := sorted({*found} - {*names}):
+        raise DataError(f"{out} holds other files, such as {others[0]}", remedy)
+
+
 def finished(
     out: Path, stage: str, config: Mapping[str, Any], inputs: Mapping[str, str] | None
 ) -> Manifest | None:
@@ -99,8 +120,20 @@ def _check_same_plan(out: Path, old: Manifest, new: Manifest) -> None:
         raise DataError(f"{out} was made by `{old.stage}`, not `{new.stage}`", remedy)
     if found := difference(old.config, new.config):
         raise DataError(f"{out} was made with {found}", remedy)
-    if found := difference(old.inputs, new.inputs):
-        raise DataError(f"{out} was made from other input: {found}", remedy)
+    if found := _other_input(old.inputs, new.inputs):
+        raise DataError(f"{out} was made {found}", remedy)
+
+
+def _other_input(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
+    """Return a phrase naming the first input that differs; their hashes tell a person nothing."""
+    for name in sorted({*old, *new}):
+        if name not in new:
+            return f"from {name} too, which is not there now"
+        if name not in old:
+            return f"without {name}, which is there now"
+        if old[name] != new[name]:
+            return f"from another {name} than the present one"
+    return None
 
 
 def run_parts(

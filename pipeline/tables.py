@@ -1,4 +1,4 @@
-"""Tables for a terminal."""
+"""Tables and sizes for a terminal."""
 
 from collections.abc import Sequence
 
@@ -13,3 +13,16 @@ def align(lines: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for line in lines
     ]
+
+
+def in_units(size: float) -> str:
+    """Return bytes as a person reads them; kB, MB and GB are powers of ten."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:,.1f} {unit}"
+    return f"{size / 1e3:,.1f} kB"
+
+
+def number_of(count: int, what: str) -> str:
+    """Return a count with its noun, which gets an s where there are more or none."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -8,6 +8,8 @@ from pipeline.documents import RowGroup, row_groups
 from shards.errors import DataError
 from shards.manifest import Manifest, read_manifest
 
+FETCH = "`python cli.py fetch`"
+
 
 @dataclass(frozen=True)
 class TextSource:
@@ -40,19 +42,27 @@ def text_sources(folder: Path) -> list[TextSource]:
     Raises:
         DataError: There is none, or one is damaged.
     """
+    if folder.is_file():
+        raise DataError(f"{folder} is a file", f"give the folder of folders that {FETCH} wrote")
+    if (manifest := read_manifest(folder)) is not None:
+        remedy = f"give the folder above those that {FETCH} wrote, such as data/text"
+        raise DataError(f"{folder} was itself made by `{manifest.stage}`", remedy)
     sources = []
     for child in sorted(path for path in folder.glob("*") if path.is_dir()):
         manifest = read_manifest(child)
         if manifest is None:
-            remedy = f"run `python cli.py fetch {child.name}` again, or delete {child}"
+            remedy = f"run {FETCH} for it again, or give a folder that holds nothing else"
             raise DataError(f"{child} is not a finished source of text", remedy)
         if manifest.stage != "fetch":
-            remedy = "give the folder whose folders `python cli.py fetch` wrote (--text)"
+            remedy = f"give the folder whose folders {FETCH} wrote (--text)"
             raise DataError(f"{child} was made by `{manifest.stage}`, not `fetch`", remedy)
         if damaged := manifest.damaged(child):
             remedy = f"delete {child} and run `python cli.py fetch {child.name}` again"
             raise DataError(f"{child / damaged[0]} is not what was fetched", remedy)
         sources.append(TextSource(child.name, child, manifest))
     if not sources:
-        raise DataError(f"no text at {folder}", "run `python cli.py fetch SOURCE` first")
+        remedy = (
+            "run `python cli.py fetch SOURCE` first, or `fetch text --from` with files of yours"
+        )
+        raise DataError(f"no text at {folder}", remedy)
     return sources

@@ -12,8 +12,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from pipeline.config import ImportConfig, TokenizeConfig
-from pipeline.stage import Outcome, finished, sole_writer
+from pipeline.config import LEAST_VOCABULARY, ImportConfig, TokenizeConfig
+from pipeline.stage import Outcome, check_is_own, finished, sole_writer
 from pipeline.texts import text_sources
 from pipeline.vocabulary.imports import read_vocabulary, vocabulary_files
 from pipeline.vocabulary.report import report
@@ -40,6 +40,7 @@ def train_tokenizer(text: Path, out: Path, config: TokenizeConfig) -> Outcome:
     Raises:
         DataError: No text, too little for the vocabulary, or `out` holds another choice's result.
     """
+    check_is_own(out, FILES)
     with sole_writer(out):
         sources = text_sources(text)
         inputs = {source.name: source.manifest.fingerprint() for source in sources}
@@ -72,10 +73,11 @@ def import_tokenizer(path: Path, text: Path | None, out: Path, config: ImportCon
     Raises:
         DataError: A file is missing or broken, or `out` holds another choice's result.
     """
+    files = vocabulary_files(path)
+    if files[0].parent.resolve() == out.resolve():
+        raise DataError(f"{out} holds what is to be imported", "choose another folder (--out)")
+    check_is_own(out, FILES)
     with sole_writer(out):
-        files = vocabulary_files(path)
-        if files[0].parent.resolve() == out.resolve():
-            raise DataError(f"{out} holds what is to be imported", "choose another folder (--out)")
         beside = files[0].parent / NAME
         read = [*files, beside] if beside.is_file() else files
         inputs = {file.name: hash_file(file) for file in read}
@@ -159,4 +161,6 @@ def _check_size(tokenizer: Tokenizer, text: Path, sample: Sample, config: Tokeni
     if size < config.vocab_size:
         problem = f"{text} yields only {size} vocabulary entries, not {config.vocab_size}"
         more = "add text" if all(part.is_whole for part in sample) else "take a larger --sample"
-        raise DataError(problem, f"{more}, or ask for --vocab-size {size} or less")
+        if size >= LEAST_VOCABULARY:
+            more += f", or ask for --vocab-size {size} or less"
+        raise DataError(problem, more)

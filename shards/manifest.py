@@ -97,6 +97,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     remedy = f"delete {folder} and run the command that makes it again"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("it is no JSON object")
         document.pop(SEAL, None)
         found = document.pop("manifest_version")
         if found != MANIFEST_VERSION:
@@ -104,7 +106,9 @@ def read_manifest(folder: Path) -> Manifest | None:
             raise DataError(problem, remedy)
         files = {name: FileRecord(**record) for name, record in document.pop("files").items()}
         return Manifest(files=files, **document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise DataError(f"{path} is not a manifest (no field {error})", remedy) from error
+    except (ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not a manifest ({error})", remedy) from error
 
 

@@ -14,7 +14,7 @@ from shards.errors import DataError
 from shards.format import Rows, ShardHeader, concatenate, make_header, read_header
 from shards.manifest import Manifest, read_manifest
 
-REPACK = "run `python cli.py pack` again"
+REPACK = "run the `python cli.py pack` that made the folder again"
 
 
 def open_shard(path: Path) -> tuple[ShardHeader, Rows]:
@@ -116,8 +116,11 @@ def _choose(folder: Path, headers: dict[int, ShardHeader], max_length: int | Non
         return next(iter(headers.values()))
     if max_length in headers:
         return headers[max_length]
-    lengths = " and ".join(map(str, headers))
-    raise DataError(f"{folder} has rows of {lengths} tokens", "choose one with --max-length")
+    lengths = ", ".join(map(str, headers))
+    problem = f"{folder} has rows of {lengths} tokens"
+    if max_length is not None:
+        problem += f", none of {max_length}"
+    raise DataError(problem, "choose one of these with --max-length")
 
 
 def read_shard_manifest(folder: Path) -> tuple[Manifest, dict[int, ShardHeader]]:
@@ -127,12 +130,13 @@ def read_shard_manifest(folder: Path) -> tuple[Manifest, dict[int, ShardHeader]]
         DataError: There is none, another stage wrote it, or it has no header of this version.
     """
     manifest = read_manifest(folder)
+    own = "give the folder that `python cli.py pack` wrote"
+    if folder.is_file():
+        raise DataError(f"{folder} is a file", own)
     if manifest is None:
-        remedy = f"run `python cli.py pack --out {folder}` first"
-        raise DataError(f"no shards at {folder}", remedy)
+        raise DataError(f"no shards at {folder}", f"run `python cli.py pack --out {folder}` first")
     if manifest.stage != "pack":
-        problem = f"{folder} was made by `{manifest.stage}`, not `pack`"
-        raise DataError(problem, "give the folder that `python cli.py pack` wrote (--shards)")
+        raise DataError(f"{folder} was made by `{manifest.stage}`, not `pack`", own)
     try:
         header = make_header(manifest.counts.get("header"))
         lengths = manifest.counts.get("max_lengths") or [header.max_length]

@@ -1,5 +1,7 @@
 """The command line: the README's commands, help for every option, one line for every error."""
 
+import errno
+import os
 import re
 import shlex
 import shutil
@@ -12,6 +14,8 @@ from cli import main
 
 README = Path(__file__).parents[1] / "README.md"
 # Sizes for seconds instead of hours; the last of two equal options counts.
+AGAIN = "run the command again"
+FETCH = "run `python cli.py fetch SOURCE` first, or `fetch text --from` with files of yours"
 SMALL = {
     "tokenize": "--vocab-size 500",
     "pack": "--validation-fraction 0.1 --workers 1",
@@ -130,8 +134,8 @@ def one_line(result):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["tokenize"], "no text at data/text: run `python cli.py fetch SOURCE` first"),
-        (["pack"], "no text at data/text: run `python cli.py fetch SOURCE` first"),
+        (["tokenize"], f"no text at data/text: {FETCH}"),
+        (["pack"], f"no text at data/text: {FETCH}"),
         (
             ["pretrain", "--preset", "tiny"],
             "no shards at data/shards: run `python cli.py pack --out data/shards` first",
@@ -242,18 +246,51 @@ def test_verify_counts_problems_and_says_how_to_mend_them(shards_folder, tmp_pat
     assert result.exit_code == 1
     assert result.output.splitlines() == [
         f"{shards / 'note.txt'} is foreign: the manifest does not list it",
-        f"Error: 1 problems in {shards}: "
-        f"delete {shards} and run `python cli.py pack --out {shards}`",
+        f"Error: 1 problem in {shards}: delete the files named above, and run the "
+        "`python cli.py pack` that made the folder again",
     ]
 
 
-def test_a_full_disk_is_one_line(text_folder, tokenizer_folder):
+def test_a_device_is_no_folder(text_folder, tokenizer_folder):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     line = one_line(
         run("pack", "--text", text_folder, "--tokenizer", tokenizer_folder, "--out", "/dev/full")
     )
-    assert line.endswith("mend that and run the command again")
+    assert line.startswith("/dev/full is not a folder: choose an empty folder with --out")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (
+            errno.ENOSPC,
+            f"make room on this disk and {AGAIN}; what is finished is kept",
+        ),
+        (errno.EROFS, f"choose a folder that you can write to, and {AGAIN}"),
+        (errno.EIO, f"mend that and {AGAIN}"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line_with_a_remedy(monkeypatch, number, remedy):
+    def failing(*_):
+        raise OSError(number, os.strerror(number), "data/x")
+
+    monkeypatch.setattr("pipeline.tokenizer.train_tokenizer", failing)
+    assert one_line(run("tokenize")) == f"data/x: {os.strerror(number)}: {remedy}"
+
+
+@pytest.mark.parametrize("option", ["--text", "--out"])
+def test_an_empty_path_is_not_the_working_folder(option):
+    result = run("tokenize", option, "")
+    assert result.exit_code == 2
+    assert "is empty: name a path" in result.output
+
+
+@pytest.mark.parametrize("name", ["curves.pdf", "curves", "."])
+def test_a_picture_is_a_png(shards_folder, name):
+    result = run("inspect", shards_folder, "--plot", name)
+    assert result.exit_code == 2
+    assert "is no name of a .png file" in result.output
 
 
 def test_ctrl_c_is_one_line(monkeypatch, tmp_path):

@@ -61,7 +61,7 @@ def test_the_sheet_of_shards_has_a_column_for_each_source():
         "  held out                      12       0        12",
         "  empty                          3       0         3",
         "  left out, too short            4       0         4",
-        "text                        2.5 MB  0.0 MB    2.5 MB",
+        "text                        2.5 MB  0.0 kB    2.5 MB",
         "sentences                   20,000       0    20,000",
         "tokens in                  500,000       0   500,000",
         "  in documents too short    2.00 %       -    2.00 %",

@@ -148,10 +148,8 @@ OTHER_PLANS = {
     "was made by `pack`, not `fetch`": replace(PLAN, stage="fetch"),
     "was made with seed 1, not 2": replace(PLAN, config={"seed": 2, "width": 64}),
     "was made with new None, not 3": replace(PLAN, config=PLAN.config | {"new": 3}),
-    "was made from other input: text '00', not '11'": replace(PLAN, inputs={"text": "11"}),
-    "was made from other input: more None, not '22'": replace(
-        PLAN, inputs=PLAN.inputs | {"more": "22"}
-    ),
+    "was made from another text than the present one": replace(PLAN, inputs={"text": "11"}),
+    "was made without more, which is there now": replace(PLAN, inputs=PLAN.inputs | {"more": "22"}),
 }
 
 

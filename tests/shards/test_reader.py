@@ -27,7 +27,7 @@ def refused(path: Path) -> str:
     with pytest.raises(DataError) as caught:
         open_shard(path)
     assert caught.value.problem.startswith(f"{path} is not a whole shard (")
-    assert caught.value.remedy == "run `python cli.py pack` again"
+    assert caught.value.remedy == "run the `python cli.py pack` that made the folder again"
     return caught.value.problem
 
 

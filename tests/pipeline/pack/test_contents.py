@@ -10,11 +10,12 @@ from pipeline.documents import read_texts
 from pipeline.encode import Encoder, encode_documents, load_tokenizer
 from pipeline.pack import pack
 from pipeline.texts import text_sources
-from shards.format import NO_LABEL, Rows, concatenate
+from shards.format import NO_LABEL, concatenate
 from shards.manifest import read_manifest
 from shards.reader import ShardFolder, open_shard
 from shards.verify import verify
 from tests.pipeline.pack.packing import CONFIG, SOURCES, content, rows_of
+from tests.pipeline.tiling import can_tile, restore
 
 
 def texts_of(folder: Path) -> list[str]:
@@ -25,32 +26,6 @@ def texts_of(folder: Path) -> list[str]:
         for group in source.row_groups()
         for text in read_texts(group)
     ]
-
-
-def restore(rows: Rows) -> dict[int, list[list[int]]]:
-    """Return the tokens of each row, un-swapped, for each document, in any order."""
-    restored: dict[int, list[list[int]]] = {}
-    for row in range(len(rows)):
-        length, second = int(rows.length[row]), int(rows.second_start[row])
-        a = rows.input_ids[row, 1 : second - 1].tolist()
-        b = rows.input_ids[row, second : length - 1].tolist() if second < length else []
-        text = b + a if rows.sentence_order_label[row] == 1 else a + b
-        restored.setdefault(int(rows.document[row]), []).append(text)
-    return restored
-
-
-def can_tile(tokens: list[int], pieces: list[list[int]]) -> bool:
-    """Return whether the pieces, in some order, are exactly these tokens."""
-    left = sorted(pieces, key=len, reverse=True)
-    stack = [(0, left)]
-    while stack:
-        place, rest = stack.pop()
-        if not rest:
-            return place == len(tokens)
-        for number, piece in enumerate(rest):
-            if tokens[place : place + len(piece)] == piece:
-                stack.append((place + len(piece), rest[:number] + rest[number + 1 :]))
-    return False
 
 
 def test_an_intact_folder_is_made(packed: Path):

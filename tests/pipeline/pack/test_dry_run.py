@@ -80,7 +80,7 @@ def test_the_command_prints_a_forecast_and_leaves_nothing(tmp_path, sources, tok
     result = CliRunner().invoke(main, ["pack", *map(str, paths), *options])
     assert result.exit_code == 0, result.output
     assert re.search(r"rows of 16 tokens( +[0-9,]+){5}\n", result.output)
-    assert re.search(r"shards: \d+\.\d MB of 16 tokens, .* MB of 32 tokens; ", result.output)
+    assert re.search(r"shards: \d+\.\d kB of 16 tokens, .* kB of 32 tokens; ", result.output)
     assert re.search(r"time: about \d+ s with [12] worker", result.output)
     assert result.output.splitlines()[-1] == "next: the same command without --dry-run"
     assert list(tmp_path.iterdir()) == []
@@ -88,9 +88,17 @@ def test_the_command_prints_a_forecast_and_leaves_nothing(tmp_path, sources, tok
 
 def test_a_forecast_of_text_without_rows_is_nothing(tmp_path, write_source, tokenizer_folder):
     write_source(tmp_path / "text" / "books", [])
-    found = forecast(tmp_path / "text", tokenizer_folder, tmp_path, CONFIG, 1, 10**9)
+    found = forecast(tmp_path / "text", tokenizer_folder, tmp_path / "out", CONFIG, 1, 10**9)
     assert (found.rows(32), found.seconds) == (0, 0)
     assert "0 s" in describe_forecast(found)
+
+
+def test_a_forecast_that_does_not_fit_the_disk_is_an_error(
+    tmp_path, sources, tokenizer_folder, monkeypatch
+):
+    monkeypatch.setattr("pipeline.disk.free_bytes", lambda out: 1000)
+    with pytest.raises(DataError, match=r"needs about .* more, and 1\.0 kB are free"):
+        forecast(sources, tokenizer_folder, tmp_path, CONFIG, workers=1, memory=10**9)
 
 
 def test_what_pack_refuses_a_forecast_refuses(tmp_path, sources, tokenizer_folder):

@@ -128,6 +128,7 @@ def test_what_a_full_disk_left_is_taken_up_again(
     """The third file fails to be written; as a disk that was full and then was not."""
     out = tmp_path / "out"
     (out / "train/32").mkdir(parents=True)
+    (out / ".unfinished").mkdir()
     (out / "train/32/part-00002.arrow.partial").mkdir()  # a file cannot be opened there
     with pytest.raises(OSError, match="part-00002"):
         pack(sources, tokenizer_folder, out, CONFIG, workers=1)

@@ -32,14 +32,14 @@ def test_another_configuration_is_refused(packed, sources, tokenizer_folder, cha
 
 
 def test_another_tokenizer_is_refused(packed: Path, sources: Path, bpe_folder: Path):
-    with pytest.raises(DataError, match="was made from other input: tokenizer '"):
+    with pytest.raises(DataError, match="was made from another tokenizer than the present one"):
         pack(sources, bpe_folder, packed, CONFIG, workers=1)
 
 
 def test_more_text_is_refused(tmp_path, packed, sources, tokenizer_folder, write_source):
     shutil.copytree(sources, tmp_path / "text")
     write_source(tmp_path / "text" / "epsilon", ["More text."])
-    with pytest.raises(DataError, match="was made from other input: epsilon None, not"):
+    with pytest.raises(DataError, match="was made without epsilon, which is there now"):
         pack(tmp_path / "text", tokenizer_folder, packed, CONFIG, workers=1)
 
 
@@ -50,8 +50,9 @@ def test_a_missing_tokenizer_says_what_to_run(tmp_path: Path, sources: Path):
 
 
 def test_a_tokenizer_without_special_tokens_is_refused(tmp_path, sources, tokenizer_folder):
-    shutil.copytree(tokenizer_folder, tmp_path / "tokenizer")
-    path = tmp_path / "tokenizer" / "tokenizer.json"
+    own_tokenizer = tmp_path / "tokenizer"
+    shutil.copytree(tokenizer_folder, own_tokenizer, ignore=shutil.ignore_patterns("manifest.json"))
+    path = own_tokenizer / "tokenizer.json"
     path.write_text(path.read_text(encoding="utf-8").replace("[CLS]", "[BOS]"), encoding="utf-8")
     with pytest.raises(DataError, match=r"tokenizer\.json has no token \[CLS\]"):
         pack(sources, tmp_path / "tokenizer", tmp_path / "out", CONFIG, workers=1)
@@ -61,8 +62,9 @@ def test_a_tokenizer_with_holes_in_its_ids_keeps_every_id_inside_the_vocabulary(
     tmp_path, sources, tokenizer_folder
 ):
     """`vocab_size` bounds the ids: their number is not enough when one was taken out."""
-    shutil.copytree(tokenizer_folder, tmp_path / "tokenizer")
-    path = tmp_path / "tokenizer" / "tokenizer.json"
+    own_tokenizer = tmp_path / "tokenizer"
+    shutil.copytree(tokenizer_folder, own_tokenizer, ignore=shutil.ignore_patterns("manifest.json"))
+    path = own_tokenizer / "tokenizer.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     vocabulary = document["model"]["vocab"]
     [unused] = [token for token, number in vocabulary.items() if number == 30]
@@ -73,6 +75,62 @@ def test_a_tokenizer_with_holes_in_its_ids_keeps_every_id_inside_the_vocabulary(
     pack(sources, tmp_path / "tokenizer", tmp_path / "out", CONFIG, workers=1)
     assert list(verify(tmp_path / "out")) == []
     assert ShardFolder(tmp_path / "out", "train").header.vocab_size == 600
+
+
+def test_a_tokenizer_that_was_changed_since_it_was_made_is_named(
+    tmp_path, sources, tokenizer_folder
+):
+    shutil.copytree(tokenizer_folder, tmp_path / "tokenizer")
+    path = tmp_path / "tokenizer" / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"tokenizer\.json is not what `tokenize` wrote"):
+        pack(sources, tmp_path / "tokenizer", tmp_path / "out", CONFIG, workers=1)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "tokenizer.json"])
+def test_a_tokenizers_file_in_its_folders_place_is_named(tmp_path, sources, tokenizer_folder, name):
+    with pytest.raises(DataError, match="is a file: give the folder that holds it"):
+        pack(sources, tokenizer_folder / name, tmp_path / "out", CONFIG, workers=1)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path, sources, tokenizer_folder):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"holds other files, such as thesis\.txt: choose an empty"):
+        pack(sources, tokenizer_folder, tmp_path, CONFIG, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_shards_without_their_manifest_are_other_files(copy, sources, tokenizer_folder):
+    (copy / "manifest.json").unlink()
+    with pytest.raises(DataError, match="holds other files, such as tokenizer"):
+        pack(sources, tokenizer_folder, copy, CONFIG, workers=1)
+
+
+def test_weights_that_differ_in_the_last_digit_are_other_weights(
+    tmp_path, sources, tokenizer_folder
+):
+    first, second = (replace(CONFIG, weights=(("beta", w),)) for w in (1.4999999, 1.5))
+    pack(sources, tokenizer_folder, tmp_path, first, workers=1)
+    with pytest.raises(DataError, match=r"weights 'beta=1\.4999999', not 'beta=1\.5'"):
+        pack(sources, tokenizer_folder, tmp_path, second, workers=1)
+
+
+def test_weights_that_mean_the_same_are_the_same(tmp_path, packed, copy, sources, tokenizer_folder):
+    config = replace(CONFIG, weights=(("beta", 1.0),))
+    assert pack(sources, tokenizer_folder, copy, config, workers=1).was_finished
+
+
+def test_a_choice_that_gives_no_rows_does_not_claim_the_folder(tmp_path, sources, tokenizer_folder):
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match=r"gives no training rows.* or --min-document-tokens"):
+        pack(sources, tokenizer_folder, out, replace(CONFIG, min_document_tokens=10**9), workers=1)
+    pack(sources, tokenizer_folder, out, CONFIG, workers=1)
+    assert list(verify(out)) == []
+
+
+def test_shards_in_the_place_of_text_are_named(packed, tmp_path, tokenizer_folder):
+    with pytest.raises(DataError, match="was itself made by `pack`: give the folder above"):
+        pack(packed, tokenizer_folder, tmp_path / "out", CONFIG, workers=1)
 
 
 def test_a_folder_with_tokenizer_json_alone_is_refused_before_the_work(
