@@ -194,10 +194,11 @@ def _nearest_middle(sentences: NDArray[np.int64]) -> int:
 
 
 def fewest_rows(encoded: EncodedDocuments, max_length: int) -> tuple[int, int]:
-    """Return the fewest rows that hold all sentences whole and in order, and their tokens.
+    """Return the fewest rows that hold all sentences whole and in order, and their most tokens.
 
-    Filling each row as far as it goes is the best that can be done without changing the order;
-    special tokens are counted.
+    Filling each row as far as it goes makes the fewest. As many of them are taken to have two
+    segments, and so three special tokens, as may have them in any filling. No filling is fuller:
+    a row more brings three tokens and a whole row's slots.
     """
     rows, tokens = _count_fewest(encoded.sentences, encoded.documents, max_length)
     return int(rows), int(tokens)
@@ -207,17 +208,31 @@ def fewest_rows(encoded: EncodedDocuments, max_length: int) -> tuple[int, int]:
 def _count_fewest(
     sentences: NDArray[np.int64], documents: NDArray[np.int64], width: int
 ) -> tuple[int, int]:
-    rows = tokens = 0
+    rows, tokens = 0, sentences[-1]
     for document in range(len(documents) - 1):
         first, last = documents[document], documents[document + 1]
+        few, single = 0, 0
         while first < last:
             end = first + 1
             while end < last and sentences[end + 1] - sentences[first] <= width - PAIR_SPECIALS:
                 end += 1
             length = sentences[end] - sentences[first]
-            specials = PAIR_SPECIALS if end > first + 1 else SINGLE_SPECIALS
             pieces = max(1, -(-length // (width - SINGLE_SPECIALS)))
-            rows += pieces
-            tokens += length + specials * pieces
+            few += pieces
+            single += pieces if length > width - SINGLE_SPECIALS else 0
             first = end
+        pairs = _most_pairs(sentences[documents[document] : last + 1], width - PAIR_SPECIALS)
+        rows += few
+        tokens += SINGLE_SPECIALS * few + min(few - single, pairs)
     return rows, tokens
+
+
+@compiled
+def _most_pairs(sentences: NDArray[np.int64], room: int) -> int:
+    """Return how many rows can have two sentences or more at once."""
+    pairs, first = 0, 0
+    while first + 2 < len(sentences):
+        fits = sentences[first + 2] - sentences[first] <= room
+        pairs += fits
+        first += 2 if fits else 1
+    return pairs

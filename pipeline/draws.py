@@ -14,6 +14,8 @@ from pipeline.compiled import compiled
 
 Word = TypeVar("Word", np.uint64, NDArray[np.uint64])
 
+_LENGTHS = np.uint64(0x6C656E677468)
+"""Keeps the draws of rows of one length apart from those of another."""
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLY_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MULTIPLY_2 = np.uint64(0x94D049BB133111EB)
@@ -61,3 +63,8 @@ def document_keys(
     start = np.uint64(int.from_bytes(root.digest(8), "little"))
     numbers = np.arange(first, first + count, dtype=np.uint64)
     return mix(start + numbers * GAMMA)
+
+
+def keys_of_length(keys: NDArray[np.uint64], max_length: int) -> NDArray[np.uint64]:
+    """Return the keys that documents have for rows of `max_length` tokens."""
+    return mix(keys ^ mix(np.uint64(max_length) ^ _LENGTHS))

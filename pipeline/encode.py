@@ -18,6 +18,7 @@ from pipeline.words.columnar import Columnar
 from pipeline.words.library import flags_of
 from pipeline.words.rules import Unsupported, learn_rules
 from pipeline.words.spelling import EVERY_PIECE, PUNCTUATION, START, Dropout
+from pipeline.words.unspaced import begins_of
 from shards.errors import DataError
 
 MEMORY = 10**9
@@ -36,7 +37,8 @@ class EncodedDocuments:
 
     Attributes:
         input_ids: (tokens,) uint32, no special tokens.
-        is_word_start: (tokens,) bool, True where a word (the tokenizer's pre-token) begins.
+        is_word_start: (tokens,) bool, True where a word begins: a pre-token of the tokenizer, or
+            in a script without spaces a token.
         is_punctuation: (tokens,) bool, True in a word without letter and number.
         sentences: (sentences + 1,) int64, token at which each sentence begins; last = tokens.
         documents: (D + 1,) int64, sentence at which each document begins; last = sentences.
@@ -108,8 +110,9 @@ class Encoder:
         self.path = "columnar"
         self._columnar: Columnar | None = None
         self._unchecked = CHECKED_TEXT
+        self._begins = begins_of(tokenizer)
         try:
-            self._columnar = Columnar(tokenizer, learn_rules(tokenizer), memory // 2)
+            self._columnar = Columnar(tokenizer, learn_rules(tokenizer), self._begins, memory // 2)
         except Unsupported as why:
             self.path = f"library ({why})"
 
@@ -131,11 +134,13 @@ class Encoder:
         if dropout.probability > 0:
             return self._encode_anew(units, cuts, dropout)
         if self._columnar is None:
-            return encode_by_library(self.tokenizer, units, cuts)
+            return encode_by_library(self.tokenizer, self._begins, units, cuts)
         encoded = EncodedUnits(*self._columnar.encode(units, cuts))
         if self._unchecked > 0:
             self._check(units, encoded)
-        return encoded if self._columnar else encode_by_library(self.tokenizer, units, cuts)
+        if self._columnar is None:
+            return encode_by_library(self.tokenizer, self._begins, units, cuts)
+        return encoded
 
     def _encode_anew(self, units: Sequence[str], cuts: Cuts, dropout: Dropout) -> EncodedUnits:
         if self._unchecked > 0:
@@ -150,7 +155,8 @@ class Encoder:
         ends = np.cumsum([len(unit) for unit in units])
         units = units[: int(np.searchsorted(ends, self._unchecked)) + 1]
         self._unchecked -= sum(map(len, units))
-        expected = encode_by_library(self.tokenizer, units, [()] * len(units))
+        no_cuts = [()] * len(units)
+        expected = encode_by_library(self.tokenizer, self._begins, units, no_cuts)
         tokens = encoded.units[len(units)]
         if not (
             np.array_equal(encoded.units[: len(units) + 1], expected.units)
@@ -220,8 +226,13 @@ def _of_paragraphs(dropout: Dropout, counts: NDArray[np.int64]) -> Dropout:
     return Dropout(dropout.probability, mix(keys))
 
 
-def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) -> EncodedUnits:
-    """Return the same as `Encoder.encode`, every unit tokenized by `tokenizers`."""
+def encode_by_library(
+    tokenizer: Tokenizer, begins: NDArray[np.uint8], units: Sequence[str], cuts: Cuts
+) -> EncodedUnits:
+    """Return the same as `Encoder.encode`, every unit tokenized by `tokenizers`.
+
+    `begins` is (V,) by id START of the tokens that begin a word wherever they stand.
+    """
     ids, flags, found = [], [], []
     tokens = 0
     lengths = []
@@ -231,7 +242,7 @@ def encode_by_library(tokenizer: Tokenizer, units: Sequence[str], cuts: Cuts) ->
         asked = cuts[first : first + BATCH_UNITS]
         for unit, encoding, of_unit in zip(batch, encodings, asked, strict=True):
             ids.append(np.array(encoding.ids, np.uint32))
-            flags.append(flags_of(encoding, unit))
+            flags.append(flags_of(encoding, unit) | begins[ids[-1]])
             is_begin = len(of_unit) == 0 or of_unit[-1] == 0
             offsets = [0] if is_begin else [start for start, _ in encoding.offsets]
             # A token that a cut goes through stays with the sentence in which it begins.

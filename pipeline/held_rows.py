@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.choose import SPLITS
 from pipeline.encode import EncodedDocuments
 from shards.format import Rows, ShardHeader, scatter
 from shards.manifest import FileRecord
@@ -66,7 +67,8 @@ class HeldRows:
         out: Folder of shards.
         name: The shard's.
         header: Of all shards; only its length changes.
-        key: Of the order in which rows are written: the seed, and the shard's number.
+        key: Of the order in which rows are written: the seed, and the shard's number. The split,
+            the length and the file's number make it another order for each file.
     """
 
     def __init__(self, out: Path, name: str, header: ShardHeader, key: tuple[int, int]) -> None:
@@ -99,7 +101,8 @@ class HeldRows:
         parts = self._rows.pop(kind)
         del self._bytes[kind]
         seed, shard = self.key
-        generator = np.random.Generator(np.random.Philox(key=[seed, shard + (number << 32)]))
+        key, counter = [seed, shard + (number << 32)], [0, length, SPLITS.index(split), 0]
+        generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
         order: NDArray[np.int64] = generator.permutation(sum(map(len, parts)))
         header = replace(self.header, max_length=length)
         self._files[name] = write_shard(self.out / name, header, scatter(parts, order))

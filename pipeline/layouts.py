@@ -16,6 +16,7 @@ from pipeline.chunks import (
     make_chunks,
 )
 from pipeline.config import PackConfig
+from pipeline.draws import keys_of_length
 from pipeline.encode import EncodedDocuments, Encoder, encode_documents
 from pipeline.masks import ngram_law
 from pipeline.rows import NgramCounts, make_rows
@@ -47,13 +48,13 @@ class RowMaker(Protocol):
         """Return what is left when no more documents come."""
 
 
-def row_maker(header: ShardHeader, config: PackConfig) -> RowMaker:
-    """Return what makes the rows of a layout."""
-    return StreamRows(header) if header.layout == "stream" else SegmentRows(header, config)
+def row_maker(header: ShardHeader, config: PackConfig, first: int) -> RowMaker:
+    """Return what makes the rows of a layout; of a stream the first has `first` tokens."""
+    return StreamRows(header, first) if header.layout == "stream" else SegmentRows(header, config)
 
 
 def encode_for(
-    config: PackConfig, encoder: Encoder, texts: list[str], keys: NDArray[np.uint64]
+    config: PackConfig, encoder: Encoder, texts: list[str], dropout: Dropout
 ) -> EncodedDocuments:
     """Tokenize documents: by paragraph and sentence, or for a stream whole, as one sentence.
 
@@ -61,9 +62,8 @@ def encode_for(
         config: How documents become rows.
         encoder: Tokenizes.
         texts: (D,) documents.
-        keys: (D,) the key of each one's random draws.
+        dropout: How words are divided anew, with a key for each document.
     """
-    dropout = Dropout(config.subword_dropout, keys)
     if config.layout != "stream":
         return encode_documents(encoder, texts, config.language, dropout)
     encoded = encoder.encode(texts, [()] * len(texts), dropout)
@@ -92,6 +92,7 @@ class SegmentRows:
     ) -> Rows:
         """Return the rows of all these documents."""
         config = self.config
+        keys = keys_of_length(keys, self.header.max_length)
         chunks = make_chunks(
             encoded,
             keys,
@@ -135,10 +136,10 @@ class SegmentRows:
 class StreamRows:
     """`stream`."""
 
-    def __init__(self, header: ShardHeader) -> None:
+    def __init__(self, header: ShardHeader, first: int) -> None:
         self.header = header
         self.counts: Counter[str] = Counter()
-        self._stream = Stream(header)
+        self._stream = Stream(header, first)
 
     def make(
         self,
@@ -146,10 +147,11 @@ class StreamRows:
         keys: NDArray[np.uint64],
         numbers: NDArray[np.uint32],
     ) -> Rows:
-        """Return the rows that are full now; a stream draws nothing at random."""
-        ends = encoded.sentences[encoded.documents[1:]]
+        """Return the rows that are full now; documents without tokens leave nothing in them."""
+        is_there = np.diff(encoded.documents) > 0
+        ends = encoded.sentences[encoded.documents[1:][is_there]]
         self.counts["documents_ended"] += len(ends)
-        return self._count(self._stream.add(encoded.input_ids, ends, numbers))
+        return self._count(self._stream.add(encoded.input_ids, ends, numbers[is_there]))
 
     def rest(self) -> Rows:
         """Return the last row, if it is not full."""

@@ -15,6 +15,10 @@ from pipeline.draws import draw_below, draw_unit
 SPAN_PROBABILITY = 0.2
 """p of the geometric law of `spans` (Joshi et al. 2020, section 3.1)."""
 
+REDRAWS = 32
+"""How often a set that equals an earlier one is drawn again: of four sets that are equally likely
+the last is then missed once in ten thousand rows."""
+
 
 def ngram_law(kind: str, longest: int) -> NDArray[np.float64]:
     """Return (longest,) the probability of runs of 1, 2, ... words, for a kind of mask."""
@@ -22,6 +26,43 @@ def ngram_law(kind: str, longest: int) -> NDArray[np.float64]:
     weights = (1 - SPAN_PROBABILITY) ** (n - 1) if kind == "spans" else 1 / n
     law: NDArray[np.float64] = weights / weights.sum()
     return law
+
+
+@compiled
+def draw_sets(
+    words: NDArray[np.int64],
+    may_cover: NDArray[np.bool_],
+    budget: int,
+    stream: NDArray[np.uint64],
+    ngrams: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
+    sets: NDArray[np.uint8],
+) -> None:
+    """Draw all mask sets of one row into `sets` (S, ceil(L/8)), zeroed.
+
+    One that equals an earlier one is drawn again, `REDRAWS` times at most: in a short row there may
+    be no other. The arguments are those of `draw_masks`.
+    """
+    placed = ngrams[2]
+    for number in range(len(sets)):
+        before = placed.copy()
+        for _ in range(1 + REDRAWS):
+            placed[:] = before
+            sets[number] = 0
+            covered = draw_masks(words, may_cover, budget, stream, ngrams, sets[number])
+            if covered == 0 or not _is_among(sets[number], sets[:number]):
+                break
+
+
+@compiled
+def _is_among(bits: NDArray[np.uint8], sets: NDArray[np.uint8]) -> bool:
+    """Return whether one of `sets` (S, bytes) is `bits`."""
+    for other in sets:
+        at = 0
+        while at < len(bits) and bits[at] == other[at]:
+            at += 1
+        if at == len(bits):
+            return True
+    return False
 
 
 @compiled

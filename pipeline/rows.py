@@ -9,7 +9,7 @@ from pipeline.chunks import NO_CUT, PAIR_SPECIALS, SINGLE_SPECIALS, Chunks
 from pipeline.compiled import compiled
 from pipeline.draws import mix
 from pipeline.encode import EncodedDocuments
-from pipeline.masks import draw_masks
+from pipeline.masks import draw_sets
 from shards.format import NO_LABEL, Rows, ShardHeader, mask_budget
 
 _MASK_STREAMS = np.uint64(0x6D61736B)
@@ -94,7 +94,6 @@ def _write_rows(
 
     `chunks` is (N, 4): start, stop, cut, swapped; `ngrams` the law of runs, and what counts them.
     """
-    law, drawn, placed = ngrams
     width = input_ids.shape[1]
     words, may_cover = np.empty(width, np.int64), np.empty(width, np.bool_)
     for row in range(len(chunks)):
@@ -112,17 +111,15 @@ def _write_rows(
                     may_cover,
                     count,
                 )
-        stream = keys[row : row + 1].copy()
-        for bits in masks[row]:
-            # The last [SEP] is where the last word ends.
-            draw_masks(
-                words[:count],
-                may_cover[: count - 1],
-                budgets[row],
-                stream,
-                (law, drawn, placed),
-                bits,
-            )
+        # The last [SEP] is where the last word ends.
+        draw_sets(
+            words[:count],
+            may_cover[: count - 1],
+            budgets[row],
+            keys[row : row + 1].copy(),
+            ngrams,
+            masks[row],
+        )
 
 
 @compiled

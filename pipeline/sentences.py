@@ -123,10 +123,11 @@ def _move_back(plain: str, start: int) -> int:
 
 
 def joins_next(paragraphs: list[str]) -> list[bool]:
-    """Return for each paragraph whether it is a heading, one sentence with what follows it.
+    """Return for each paragraph whether it, or its last sentence, is one with what follows it.
 
-    A heading has at most `HEADING_WORDS` words, no punctuation at its end, and a paragraph that is
-    no heading after it, with at most `HEADING_LINES` headings in a row.
+    A heading has at most `HEADING_WORDS` words and no punctuation at its end, with at most
+    `HEADING_LINES` headings in a row. Those that end a document are one sentence with what stands
+    before them, and with one another where nothing does.
     """
     joins = [False] * len(paragraphs)
     run = 0
@@ -137,6 +138,9 @@ def joins_next(paragraphs: list[str]) -> list[bool]:
         if 0 < run <= HEADING_LINES:
             joins[index - run : index] = [True] * run
         run = 0
+    if 0 < run <= HEADING_LINES:
+        before = max(0, len(paragraphs) - run - 1)
+        joins[before:-1] = [True] * (len(paragraphs) - 1 - before)
     return joins
 
 

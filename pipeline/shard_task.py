@@ -18,8 +18,10 @@ from pipeline.documents import RowGroup, read_texts
 from pipeline.draws import document_keys
 from pipeline.encode import EncodedDocuments, Encoder, load_tokenizer
 from pipeline.held_rows import HeldRows, Kind, few_rows
-from pipeline.layouts import encode_for, row_maker
+from pipeline.layouts import RowMaker, encode_for, row_maker
 from pipeline.stage import Part
+from pipeline.stream import first_length
+from pipeline.words.spelling import EVERY_PIECE, Dropout
 from shards.format import Rows, ShardHeader
 
 RESERVED_BYTES = 480_000_000
@@ -85,12 +87,14 @@ def rows_of(task: ShardTask, counts: Counter[str]) -> Iterator[tuple[Kind, Rows]
     """Yield the rows of a task as they are made; `counts` gains lines of the balance sheet."""
     encoder = _encoder(task.tokenizer, task.header.tokenizer, task.memory)
     makers = {
-        (split, length): row_maker(replace(task.header, max_length=length), task.config)
+        (split, length): _row_maker(task, length)
         for split in SPLITS
         for length in task.config.max_length
     }
     for split, chosen in _blocks(task, counts):
-        encoded = _encode(task, encoder, chosen, counts)
+        is_held_out = split == "validation"
+        dropout = EVERY_PIECE if is_held_out else Dropout(task.config.subword_dropout, chosen.keys)
+        encoded = _encode(task, encoder, chosen.texts, dropout, counts)
         for length in task.config.max_length:
             maker = makers[split, length]
             for some, which in few_rows(encoded, maker.header):
@@ -100,6 +104,14 @@ def rows_of(task: ShardTask, counts: Counter[str]) -> Iterator[tuple[Kind, Rows]
         if (rest := maker.rest()) is not None:
             yield (split, length), rest
         counts.update({f"{length}/{name}": number for name, number in maker.counts.items()})
+
+
+def _row_maker(task: ShardTask, max_length: int) -> RowMaker:
+    """Return what makes the rows of a length."""
+    seed, first = task.config.seed, task.first_in_source
+    key = document_keys(seed, task.source, first, 1, task.repetition)
+    header = replace(task.header, max_length=max_length)
+    return row_maker(header, task.config, first_length(max_length, key, task.repetition))
 
 
 @lru_cache(maxsize=1)
@@ -130,11 +142,11 @@ def _blocks(task: ShardTask, counts: Counter[str]) -> Iterator[tuple[str, Chosen
 
 
 def _encode(
-    task: ShardTask, encoder: Encoder, chosen: Chosen, counts: Counter[str]
+    task: ShardTask, encoder: Encoder, texts: list[str], dropout: Dropout, counts: Counter[str]
 ) -> EncodedDocuments:
     """Tokenize documents, without those that are too short, and count what there is."""
     config, unknown = task.config, task.header.unk_token_id
-    encoded = encode_for(config, encoder, chosen.texts, chosen.keys)
+    encoded = encode_for(config, encoder, texts, dropout)
     if task.typed:
         is_typed = np.isin(encoded.input_ids, task.typed)
         counts["typed_specials"] += int(is_typed.sum())
@@ -142,7 +154,7 @@ def _encode(
     lengths = np.diff(encoded.sentences[encoded.documents])
     is_short = lengths < config.min_document_tokens
     counts.update(
-        text_bytes=sum(len(text.encode()) for text in chosen.texts),
+        text_bytes=sum(len(text.encode()) for text in texts),
         empty_documents=int((lengths == 0).sum()),
         short_documents=int(is_short.sum()),
         short_tokens=int(lengths[is_short].sum()),

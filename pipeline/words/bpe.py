@@ -53,6 +53,13 @@ class Merges(NamedTuple):
     fold: Fold
 
 
+def byte_characters() -> list[str]:
+    """Return the character that stands for each byte (bytes_to_unicode in GPT-2's encoder.py)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = iter(range(0x100, 0x200))
+    return [chr(byte if byte in printable else next(others)) for byte in range(0x100)]
+
+
 def make_pairs(pairs: NDArray[np.uint32]) -> Pairs:
     """Return the table of (2, N) ids, left and right, by rank; the first of equals counts."""
     size = 1 << max(4, (2 * pairs.shape[1]).bit_length())

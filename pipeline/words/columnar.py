@@ -44,12 +44,13 @@ class Columnar:
     Args:
         tokenizer: Spells the words that the rules do not.
         rules: How its texts are cut.
+        begins: (V,) uint8, START of the tokens that begin a word wherever they stand.
         memory: Bytes for the words that are known.
     """
 
-    def __init__(self, tokenizer: Tokenizer, rules: Rules, memory: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, rules: Rules, begins: Bytes, memory: int) -> None:
         self.rules = rules
-        self.known = KnownWords(tokenizer, rules.spell, memory)
+        self.known = KnownWords(tokenizer, rules.spell, begins, memory)
         kinds = (np.int64, np.int32, np.uint64, np.uint64, np.bool_, np.int32)
         self._words = Words._make(np.empty(WORDS_AT_A_TIME, kind) for kind in kinds)
         self._firsts = np.empty(WORDS_AT_A_TIME + 1, np.int64)

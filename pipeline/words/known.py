@@ -49,9 +49,12 @@ class KnownWords:
     _plain: Flags
     _spelt: int
 
-    def __init__(self, tokenizer: Tokenizer, spell: Speller | None, memory: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, spell: Speller | None, begins: Bytes, memory: int
+    ) -> None:
         self.tokenizer = tokenizer
         self.spell = spell
+        self.begins = begins
         self.memory = memory
         self._begin_anew(FIRST_WORDS, FIRST_BYTES)
 
@@ -74,7 +77,7 @@ class KnownWords:
         """Find the tokens of the words numbered from `first` to before `last`."""
         sizes = np.minimum(self._table.lengths[first:last], LONGEST)
         self._reserve(GROWTH * int(sizes.sum(dtype=np.int64)) + last - first)
-        out = self.spelling
+        out, before = self.spelling, int(self.spelling.used[0])
         out.counts[first:last] = NONE
         if self.spell is not None:
             self.spell(self._table, first, last, self._plain, out, EVERY_PIECE)
@@ -83,6 +86,8 @@ class KnownWords:
             words = rest[self._plain[rest] == plain]
             if len(words):
                 self._spell_by_library(words, plain=plain)
+        new = slice(before, int(self.spelling.used[0]))
+        self.spelling.flags[new] |= self.begins[self.spelling.ids[new]]
         self._note_singles(first, last)
 
     def spell_anew(
@@ -108,7 +113,7 @@ class KnownWords:
         ids, flags = np.empty(len(source), np.uint32), np.empty(len(source), np.uint8)
         for which, spelling in ((is_new, out), (~is_new, known)):
             ids[which], flags[which] = spelling.ids[source[which]], spelling.flags[source[which]]
-        return ids, flags, counts
+        return ids, flags | self.begins[ids], counts
 
     def _note_singles(self, first: int, last: int) -> None:
         out = self.spelling

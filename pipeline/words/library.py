@@ -8,7 +8,7 @@ from pipeline.words.spelling import PUNCTUATION, START
 
 
 def flags_of(encoding: Encoding, text: str) -> NDArray[np.uint8]:
-    """Return (tokens,) START where a pre-token begins, PUNCTUATION where it is no word."""
+    """Return (tokens,) START where a pre-token begins, PUNCTUATION where that is no word."""
     words = np.array([-1, *encoding.word_ids], np.int64)
     is_start = words[1:] != words[:-1]
     flags = is_start.astype(np.uint8) * np.uint8(START)

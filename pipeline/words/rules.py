@@ -9,7 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from pipeline.words import cuts
-from pipeline.words.bpe import Merges, make_pairs, spell_merges
+from pipeline.words.bpe import Merges, byte_characters, make_pairs, spell_merges
 from pipeline.words.characters import QUOTES, Characters, learn_characters
 from pipeline.words.columnar import Rules
 from pipeline.words.trie import make_trie
@@ -73,7 +73,7 @@ def _byte_rules(parts: Mapping[str, Any]) -> Rules:
         raise Unsupported(f"{parts['normalizer']['type']} and ByteLevel")
     classes, fold = learn_characters(parts, cuts.BYTES)
     vocabulary = model["vocab"]
-    byte_ids = [vocabulary.get(character) for character in _byte_characters()]
+    byte_ids = [vocabulary.get(character) for character in byte_characters()]
     odd = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")
     flags = ("fuse_unk", "byte_fallback", "ignore_merges")
     if None in byte_ids or any(model[name] for name in (*odd, *flags)):
@@ -83,13 +83,6 @@ def _byte_rules(parts: Mapping[str, Any]) -> Rules:
     merged = np.array([vocabulary[one + other] for one, other in model["merges"]], np.uint32)
     merges = Merges(np.array(byte_ids, np.uint32), make_pairs(pairs), merged, fold)
     return Rules(cuts.BYTES, classes, partial(spell_merges, merges))
-
-
-def _byte_characters() -> list[str]:
-    """Return the character that stands for each byte (bytes_to_unicode in GPT-2's encoder.py)."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = iter(range(0x100, 0x200))
-    return [chr(byte if byte in printable else next(others)) for byte in range(0x100)]
 
 
 def _unigram_rules(parts: Mapping[str, Any]) -> Rules:

@@ -18,7 +18,8 @@ NOT_HERE = 255
 NONE = -1
 
 START, PUNCTUATION = 1, 2
-"""Flags of a token: it begins a pre-token; it is of a pre-token without letter and number."""
+"""Flags of a token: it begins a word, that is a pre-token or what `pipeline.words.unspaced` names;
+it is of a pre-token without letter and number."""
 
 ID_BITS, SINGLE = np.uint64(32), np.uint64(1 << 40)
 

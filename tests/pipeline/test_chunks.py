@@ -1,9 +1,18 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chunks import BLOCK_SENTENCES, NO_CUT, Chunks, make_chunks
+from pipeline.chunks import (
+    BLOCK_SENTENCES,
+    NO_CUT,
+    ONE_SEGMENT_PROBABILITY,
+    Chunks,
+    fewest_rows,
+    make_chunks,
+)
 from pipeline.config import SHORT_ROW_PROBABILITY
 from pipeline.draws import document_keys
 from pipeline.encode import EncodedDocuments
@@ -182,3 +191,47 @@ def test_every_boundary_inside_a_chunk_is_as_likely_a_cut(made_up):
 
 def test_chunks_depend_on_the_seed(encoded):
     assert chunk(encoded, 64, 1).start.tolist() != chunk(encoded, 64, 2).start.tolist()
+
+
+def test_a_tenth_of_the_chunks_of_segments_stays_one(made_up):
+    encoded = made_up([[7] * 3] * 20_000)  # all 3 sentences fit a row
+    keys = document_keys(0, "books", 0, 20_000)
+    chunks = make_chunks(encoded, keys, 32, has_order=False, short_row_probability=0)
+    assert len(chunks) == 20_000
+    sigma = np.sqrt(0.1 * 0.9 / 20_000)
+    share = (chunks.cut == NO_CUT).mean()
+    assert share == pytest.approx(ONE_SEGMENT_PROBABILITY, abs=3 * sigma)
+    assert ONE_SEGMENT_PROBABILITY == 0.1
+
+
+def ways(sentences: list[int], width: int) -> set[tuple[int, int]]:
+    """Return the rows and tokens of each way to fill rows with whole sentences in their order."""
+    found = set()
+    for joins in product([False, True], repeat=max(0, len(sentences) - 1)):
+        groups: list[list[int]] = [[sentences[0]]] if sentences else []
+        for join, sentence in zip(joins, sentences[1:], strict=True):
+            groups = [*groups[:-1], [*groups[-1], sentence]] if join else [*groups, [sentence]]
+        rows = [(max(1, -(-sum(one) // (width - 2))), len(one), sum(one)) for one in groups]
+        if any(count > 1 and tokens > width - 3 for _, count, tokens in rows):
+            continue
+        pieces = sum(number for number, _, _ in rows)
+        specials = sum(3 if count > 1 else 2 * number for number, count, _ in rows)
+        found.add((pieces, sum(sentences) + specials))
+    return found
+
+
+@given(st.lists(st.lists(st.integers(1, 9) | st.integers(1, 40), max_size=7), max_size=3))
+def test_no_filling_is_fuller_than_the_bound(made_up, documents):
+    """Every way to fill every document is tried."""
+    width = 24
+    if not any(documents):
+        return
+    each = [ways(document, width) for document in documents]
+    every = {(0, 0)}
+    for of_document in each:
+        every = {(a + c, b + d) for a, b in every for c, d in of_document}
+    rows, tokens = fewest_rows(made_up(documents), width)
+    assert rows == min(number for number, _ in every)
+    fullest = max(kept / number for number, kept in every)
+    assert fullest <= tokens / rows + 1e-12
+    assert tokens / rows <= fullest + 1  # less than a special token a row too much

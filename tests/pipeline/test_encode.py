@@ -96,12 +96,12 @@ def texts_of_sentences(encoder, encoded) -> list[str]:
 
 
 def test_sentences_are_those_of_the_text(tokenizers, encoders):
-    text = "Baba conder. Elfi grahu in lo!\n\nMerno persta? Sta"
+    text = "Baba conder. Elfi grahu in lo!\n\nMerno persta? Sta."
     assert texts_of_sentences(encoders["bpe"], encode_documents(encoders["bpe"], [text])) == [
         "Baba conder.",
         " Elfi grahu in lo!",
         "Merno persta?",
-        " Sta",
+        " Sta.",
     ]
 
 
@@ -111,6 +111,17 @@ def test_a_heading_and_the_sentence_after_it_are_one(tokenizers, encoders):
     assert texts_of_sentences(encoders["bpe"], encoded) == [
         "Chapter OneBaba conder.",
         " Elfi grahu.",
+        "Baba",
+    ]
+
+
+def test_a_heading_at_the_end_and_the_sentence_before_it_are_one(encoders):
+    texts = ["Baba conder. Elfi grahu.\n\nChapter One", "Chapter One\n\nChapter Two", "Baba"]
+    encoded = encode_documents(encoders["bpe"], texts)
+    assert texts_of_sentences(encoders["bpe"], encoded) == [
+        "Baba conder.",
+        " Elfi grahu.Chapter One",
+        "Chapter OneChapter Two",
         "Baba",
     ]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.masks import draw_masks, ngram_law
+from pipeline.masks import draw_masks, draw_sets, ngram_law
 
 OUTSIDE = -1
 MAX_NGRAM = 3
@@ -103,13 +103,59 @@ def test_a_budget_for_all_covers_all():
     assert (covered, is_masked[1:7].all()) == (6, True)
 
 
-def test_every_word_is_covered_as_often():
-    """Edges included: a run may begin anywhere, so a first word is covered a little less."""
+def test_words_inside_a_segment_are_covered_as_often_and_the_outermost_less():
+    """A run begins anywhere and ends with the segment: fewer go over its first and last word."""
     counts = np.zeros(31)
     for seed in range(4000):
         counts += draw_set([1] * 30, [0] * 30, 5, seed)[1][:31]
     share = counts[1:] / 4000
-    assert share[3:-3] == pytest.approx(share[3:-3].mean(), abs=4 * np.sqrt(0.14 / 4000))
+    inside = share[3:-3].mean()
+    assert share[3:-3] == pytest.approx(inside, abs=4 * np.sqrt(0.14 / 4000))
+    assert 0.6 < share[[0, -1]].mean() / inside < 0.85
+
+
+def test_n_is_drawn_again_among_what_fits():
+    """Two words: 1 of 2 sets begins at the first, where n = 2 has 1/3 of what is left of the law.
+
+    Were n cut to what fits, it would have 5/11.
+    """
+    sets, expected = 20_000, 1 / 2 * NGRAM_LAW[1] / NGRAM_LAW[:2].sum()
+    pairs = sum(draw_set([1, 1], [0, 0], 2, seed)[4][1] for seed in range(sets))
+    sigma = np.sqrt(expected * (1 - expected) / sets)
+    assert pairs / sets == pytest.approx(expected, abs=3 * sigma)
+
+
+def draw_row(words: int, length: int, budget: int, seed: int, law=NGRAM_LAW, count: int = 4):
+    """Draw the sets of a row of words of this length; return them, and the runs placed."""
+    starts = 1 + length * np.arange(words + 1)
+    sets = np.zeros((count, (starts[-1] + 8) // 8), np.uint8)
+    drawn, placed = np.zeros((2, len(law)), np.int64)
+    stream = np.array([seed], np.uint64)
+    draw_sets(starts, np.ones(words, np.bool_), budget, stream, (law, drawn, placed), sets)
+    return sets, placed
+
+
+@pytest.mark.parametrize(("words", "budget"), [(4, 1), (5, 1), (4, 3), (4, 2), (12, 2)])
+def test_the_sets_of_a_short_row_differ_where_four_can(words, budget):
+    single = np.ones(1)  # each choice of words is as likely
+    for seed in range(300):
+        sets, placed = draw_row(words, 1, budget, seed, single)
+        assert len({bytes(one) for one in sets}) == 4
+        assert np.bitwise_count(sets).sum() == placed.sum() == 4 * budget
+
+
+@pytest.mark.parametrize(("words", "budget", "possible"), [(2, 1, 2), (3, 2, 3), (3, 3, 1)])
+def test_a_row_of_few_possible_sets_has_all_of_them(words, budget, possible):
+    for seed in range(200):
+        sets, placed = draw_row(words, 1, budget, seed)
+        assert len({bytes(one) for one in sets}) == possible
+        assert (placed * np.arange(1, 4)).sum() == 4 * budget
+
+
+def test_a_row_without_room_has_no_mask():
+    sets, placed = draw_row(1, 5, 4, 0)  # a word longer than a set may be
+    assert not sets.any()
+    assert not placed.any()
 
 
 def test_equal_streams_draw_equal_sets_and_others_do_not():

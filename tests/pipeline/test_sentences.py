@@ -1,4 +1,5 @@
 import re
+from itertools import groupby
 
 import pytest
 import sentencex
@@ -196,8 +197,19 @@ def test_more_lines_in_a_row_are_a_list_and_join_nothing():
     assert joins_next(lines) == [False] * len(lines)
 
 
-def test_a_heading_at_the_end_joins_nothing():
-    assert joins_next([PROSE, HEADING]) == [False, False]
+def test_headings_at_the_end_are_one_sentence_with_what_stands_before():
+    assert joins_next([PROSE, HEADING]) == [True, False]
+    assert joins_next([PROSE, PROSE, HEADING, HEADING]) == [False, True, True, False]
+    assert joins_next([HEADING, PROSE, HEADING]) == [True, True, False]
+
+
+def test_a_document_of_headings_is_one_sentence():
+    assert joins_next([HEADING]) == [False]
+    assert joins_next([HEADING] * HEADING_LINES) == [True] * (HEADING_LINES - 1) + [False]
+
+
+def test_a_list_at_the_end_joins_nothing():
+    assert joins_next([PROSE] + [HEADING] * (HEADING_LINES + 1)) == [False] * (HEADING_LINES + 2)
 
 
 @pytest.mark.parametrize("end", [".", "!", "?", ":", ";", ",", "…", '."', "?”", ".)", ".']"])
@@ -219,6 +231,10 @@ def test_what_is_joined_is_always_followed_by_something(paragraphs: list[str]):
     joins = joins_next(paragraphs)
     assert len(joins) == len(paragraphs)
     assert not any(joins[-1:])
-    assert all(
-        paragraph == HEADING for paragraph, join in zip(paragraphs, joins, strict=True) if join
-    )
+    runs = [(kind, len(list(run))) for kind, run in groupby(paragraphs)]
+    place = 0
+    for kind, count in runs:
+        alone = not any(joins[max(0, place - 1) : place + count])
+        if kind == HEADING and count <= HEADING_LINES and len(runs) > 1:
+            assert not alone
+        place += count

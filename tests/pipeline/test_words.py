@@ -100,7 +100,7 @@ def assert_same(encoder: Encoder, units: list[str], asked=None) -> None:
     asked = [()] * len(units) if asked is None else asked
     assert encoder.path == "columnar"
     found = encoder.encode(units, asked)
-    expected = encode_by_library(encoder.tokenizer, units, asked)
+    expected = encode_by_library(encoder.tokenizer, encoder._begins, units, asked)
     for name, one, other in zip(found._fields, found, expected, strict=True):
         assert one.tolist() == other.tolist(), name
 
@@ -135,9 +135,10 @@ def test_what_is_forgotten_changes_no_token(all_tokenizers, all_encoders, kind, 
         small.setattr(known, "FIRST_BYTES", 20)
         small.setattr(columnar, "WORDS_AT_A_TIME", 3)
         rules = all_encoders[kind]._columnar.rules
-        forgetful = columnar.Columnar(all_tokenizers[kind], rules, memory=1)
+        begins = all_encoders[kind]._begins
+        forgetful = columnar.Columnar(all_tokenizers[kind], rules, begins, memory=1)
         found = forgetful.encode(units, [()] * len(units))
-    expected = encode_by_library(all_tokenizers[kind], units, [()] * len(units))
+    expected = encode_by_library(all_tokenizers[kind], begins, units, [()] * len(units))
     assert found[0].tolist() == expected.input_ids.tolist()
     assert found[1].tolist() == expected.flags.tolist()
 
@@ -209,7 +210,7 @@ def test_a_wrong_rule_is_noticed_before_it_does_harm(all_tokenizers):
     encoder._columnar.rules = replace(rules, classes=classes)
     units = ["A sentence.", "Another. One."]
     found = encoder.encode(units, [()] * 2)
-    expected = encode_by_library(encoder.tokenizer, units, [()] * 2)
+    expected = encode_by_library(encoder.tokenizer, encoder._begins, units, [()] * 2)
     assert found.input_ids.tolist() == expected.input_ids.tolist()
     assert encoder.path == "library (the first units showed a difference)"
 
@@ -217,9 +218,9 @@ def test_a_wrong_rule_is_noticed_before_it_does_harm(all_tokenizers):
 def test_a_few_hundred_kilobytes_are_compared_and_no_more(all_tokenizers, monkeypatch):
     compared = []
 
-    def count(tokenizer, units, asked):
+    def count(tokenizer, begins, units, asked):
         compared.append(sum(map(len, units)))
-        return encode_by_library(tokenizer, units, asked)
+        return encode_by_library(tokenizer, begins, units, asked)
 
     monkeypatch.setattr(encode, "encode_by_library", count)
     encoder = Encoder(all_tokenizers["uncased"])
