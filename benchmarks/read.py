@@ -1,98 +1,205 @@
-"""Batches of shuffled rows from memory-mapped shards, against Arrow's own `take` on the same files.
+"""Shuffled batches from shards, against Hugging Face `datasets` on the same files.
 
-Both sides give the same numpy columns for the same row numbers. Pages are warm: this measures the
-gather, not the disk.
+`datasets` reads its own copy of the shards in torch format, in two ways: `Dataset.shuffle`, any
+order of all rows, and `IterableDataset.shuffle`, pieces of the file and a buffer. Ours are blocks
+and windows, between the two. A third side is a plain gather, `matrix[index]` for every column, from
+matrices that lie in memory. All give batches of 128 rows with the same columns; the batches of the
+first two are tensors: theirs are int64, ours of the types that are stored, and int64 as a side of
+its own. Rates are medians of rounds in which all sides take turns; a ratio is of one round's rates.
 """
 
 import json
+import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import click
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-from pyarrow import ipc
 
-from shards.format import Rows, ShardHeader
-from shards.manifest import Manifest
-from shards.order import Order
+from benchmarks.reading.alone import BATCH, Epoch, read_epoch, run_alone
+from benchmarks.reading.disk import disk_rates, evict, limited_memory
+from benchmarks.reading.peers import (
+    Peers,
+    check_equal,
+    cold_rates,
+    in_memory,
+    ours,
+    rate,
+)
+from benchmarks.reading.rows import write_rows
+from benchmarks.reading.shuffle import quality
+from pipeline.flags import Size
+from pipeline.tables import align
 from shards.reader import ShardFolder
-from shards.writer import write_shard
+from shards.shuffled import ShuffledRows
 
-SHARDS, ROWS = 4, 50_000
-BATCH, BATCHES, ROUNDS = 128, 200, 7
+ROUNDS, EPOCHS = 7, 3
+BATCHES = {
+    "hearth": 4000,
+    "hearth, int64": 1000,
+    "plain gather": 2000,
+    "shuffle": 100,
+    "stream": 400,
+}
+"""Batches of a side in a round: a fraction of a second each."""
+COLD_BATCHES = 40
+CHECKED = 20
+LEAST_LIMIT = 200_000_000
+"""Bytes that Python, its libraries and two windows have room in."""
+
+Rates = dict[str, list[float]]
 
 
-def main() -> None:
-    """Print rows per second of both sides, and their ratio."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        _write(folder)
-        ours = ShardFolder(folder, "train")
-        table = pa.concat_tables(
-            ipc.open_file(pa.memory_map(str(path))).read_all()
-            for path in sorted(folder.glob("train/*/*.arrow"))
+@click.command()
+@click.option("--size", type=Size(), default="2GB", show_default=True, help="of the rows written")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="on the disk to measure; twice the size and more for a while",
+)
+def main(size: int, folder: Path) -> None:
+    """Print what each side does, warm and cold; the last line is JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as name:
+        place = Path(name)
+        paths = write_rows(place / "shards", size)
+        bench = _Bench(place, paths)
+        print(f"{bench.size / 1e9:.2f} GB of rows in {len(paths)} shards; load {_load()}")
+        peers = Peers(paths, place / "cache")
+        bench.check(peers)
+        cold = bench.cold()
+        # The first one brings back into memory what was evicted.
+        warm = [run_alone(read_epoch, bench.shards, None) for _ in range(1 + EPOCHS)][1:]
+        _print_epoch("warm", warm[-1])
+        figures = bench.warm(peers)
+        _print_quality(place / "shards")
+        print(f"load {_load()}")
+        result = {
+            "benchmark": "read",
+            **figures,
+            "anon_mb_growth": round(max(epoch.growth_mb for epoch in warm), 2),
+            "first_batch_ms": round(median(epoch.first_ms for epoch in warm), 1),
+            **cold,
+        }
+        print("\n" + json.dumps(result))
+
+
+class _Bench:
+    """Measurements of one folder of shards.
+
+    Args:
+        place: Has `shards` and the `cache` of the peers.
+        paths: Of the shards.
+    """
+
+    def __init__(self, place: Path, paths: list[Path]) -> None:
+        self.shards, self.cache, self.paths = place / "shards", place / "cache", paths
+        self.size = sum(path.stat().st_size for path in paths)
+
+    def check(self, peers: Peers) -> None:
+        """Compare batches from all over the first two epochs."""
+        rows = ShuffledRows(ShardFolder(self.shards, "train"), seed=0)
+        for cursor in np.linspace(0, 2 * len(rows.shards), CHECKED).astype(int).tolist():
+            index, _ = rows.order.take(cursor, BATCH)
+            check_equal(rows.read(cursor, BATCH)[0], peers.take(index))
+        print(f"{CHECKED} batches are equal to those of `datasets`")
+
+    def cold(self) -> dict[str, Any]:
+        """Read from the disk: epochs of ours in little memory, and some batches of theirs."""
+        one_file, pieces = disk_rates(self.paths)
+        print(f"disk: {one_file:,.0f} MB/s of a file, {pieces:,.0f} MB/s of pieces of 128 KiB")
+        limit = self.size // 8 if self.size // 8 > LEAST_LIMIT else None
+        epochs, theirs = [], []
+        for number in range(EPOCHS):
+            with limited_memory(limit or self.size * 2) as group:
+                held = evict(self.paths)
+                epochs.append(run_alone(read_epoch, self.shards, group))
+            theirs.append(run_alone(cold_rates, self.paths, self.cache, number, COLD_BATCHES))
+        how = (
+            f"in a memory cgroup of {limit / 1e6:.0f} MB" if group and limit else "without a limit"
         )
-        order = Order(len(ours), seed=0)
-        batches = [order.take(batch * BATCH, BATCH)[0] for batch in range(BATCHES)]
-        for index in batches[:5]:
-            for one, other in zip(
-                vars(ours.gather(index)).values(), _take(table, index), strict=True
-            ):
-                assert np.array_equal(one, other)
-        rates: dict[str, list[float]] = {"hearth": [], "arrow": []}
-        for _ in range(ROUNDS):
-            rates["hearth"].append(_rate(ours.gather, batches))
-            rates["arrow"].append(_rate(lambda index: _take(table, index), batches))
+        _print_epoch(f"cold ({held:.0%} of the pages were in memory), {how}", epochs[-1])
+        rates = [epoch.rows_per_s for epoch in epochs]
+        ratios = [one / max(others) for one, others in zip(rates, theirs, strict=True)]
+        shuffled, streamed = (median(side) for side in zip(*theirs, strict=True))
+        print(f"cold: `datasets` {shuffled:,.0f} rows/s shuffled, {streamed:,.0f} streamed")
+        return {
+            "cold_rows_per_s": round(median(rates)),
+            "cold_slowest_rows_per_s": round(min(epoch.slowest_rows_per_s for epoch in epochs)),
+            "cold_first_batch_ms": round(median(epoch.first_ms for epoch in epochs), 1),
+            "cold_ratio": round(median(ratios), 1),
+            "memory_limit_mb": limit and group and round(limit / 1e6),
+            "disk_mb_per_s": round(one_file),
+            "disk_pieces_mb_per_s": round(pieces),
+        }
+
+    def warm(self, peers: Peers) -> dict[str, Any]:
+        """Read from memory, all sides in turn."""
+        shards = ShardFolder(self.shards, "train")
+        rows = ShuffledRows(shards, seed=0)
+        plain = in_memory(shards, seed=0)
+        next(plain)
+        rates: Rates = {side: [] for side in BATCHES}
+        busy: Rates = {side: [] for side in BATCHES}
+        for number in range(ROUNDS):
+            sides = {
+                "hearth": ours(rows, number * BATCH * BATCHES["hearth"]),
+                "hearth, int64": ours(rows, number * BATCH * BATCHES["hearth"], as_int64=True),
+                "plain gather": plain,
+                "shuffle": peers.shuffled(number),
+                "stream": peers.streamed(number),
+            }
+            for side, batches in sides.items():
+                next(iter(batches))
+                start = time.process_time(), time.perf_counter()
+                rates[side].append(rate(batches, BATCHES[side]))
+                spent = time.process_time() - start[0], time.perf_counter() - start[1]
+                busy[side].append(spent[0] / spent[1])
+        _print_rates(rates, busy)
+        return _ratios(rates)
+
+
+def _ratios(rates: Rates) -> dict[str, Any]:
+    def of(one: str, other: str) -> float:
+        pairs = zip(rates[one], rates[other], strict=True)
+        return median(ours / theirs for ours, theirs in pairs)
+
+    return {
+        "ratio": round(of("hearth", "shuffle"), 1),
+        "ratio_stream": round(of("hearth", "stream"), 1),
+        "ratio_int64": round(of("hearth, int64", "shuffle"), 1),
+        "rows_per_s": round(median(rates["hearth"])),
+        "of_gather_rate": round(of("hearth", "plain gather"), 2),
+    }
+
+
+def _print_rates(rates: Rates, busy: Rates) -> None:
+    lines = [("side", "rows/s", "from", "to", "cores")]
     for side, values in rates.items():
-        low, middle, high = min(values), median(values), max(values)
-        print(f"{side:8} {middle:12,.0f} rows/s  (from {low:,.0f} to {high:,.0f})")
-    ratio = median(ours / other for ours, other in zip(*rates.values(), strict=True))
-    result = {side: round(median(values)) for side, values in rates.items()}
-    print(json.dumps({"benchmark": "read", "rows_per_s": result, "ratio": round(ratio, 2)}))
+        low, middle, high = (f"{of(values):,.0f}" for of in (min, median, max))
+        lines.append((side, middle, low, high, f"{median(busy[side]):.1f}"))
+    print("\n".join(align(lines)))
 
 
-def _write(folder: Path) -> None:
-    """Write shards of random rows; content does not matter to a gather."""
-    header = ShardHeader(
-        max_length=128, vocab_size=30522, mask_sets=4, mask_probability=0.15, pad_token_id=0,
-        unk_token_id=1, cls_token_id=2, sep_token_id=3, mask_token_id=4, tokenizer="none",
-    )  # fmt: skip
-    generator = np.random.default_rng(0)
-    files = {}
-    for number in range(SHARDS):
-        rows = Rows(
-            input_ids=generator.integers(5, 30522, (ROWS, 128), np.uint16),
-            length=np.full(ROWS, 128, np.uint16),
-            second_start=np.full(ROWS, 64, np.uint16),
-            sentence_order_label=np.zeros(ROWS, np.uint8),
-            masks=generator.integers(0, 256, (ROWS, 64), np.uint8),
-            document=np.arange(ROWS, dtype=np.uint32),
-        )
-        name = f"train/128/part-{number:05d}.arrow"
-        files[name] = write_shard(folder / name, header, rows)
-    counts = {"header": vars(header)}
-    Manifest(stage="pack", config={}, inputs={}, files=files, counts=counts).write(folder)
+def _print_epoch(how: str, epoch: Epoch) -> None:
+    print(
+        f"{how}: first batch {epoch.first_ms:.1f} ms after opening; an epoch at "
+        f"{epoch.rows_per_s:,.0f} rows/s, the slowest window {epoch.slowest_rows_per_s:,.0f}; "
+        f"anonymous memory {epoch.anonymous_mb:.0f} MB, growth {epoch.growth_mb:+.2f} MB"
+    )
 
 
-def _take(table: pa.Table, index: NDArray[np.int64]) -> list[NDArray[np.generic]]:
-    """Gather rows with Arrow, as the numpy columns that a trainer needs."""
-    columns = []
-    for column in table.take(pa.array(index)).combine_chunks().columns:
-        chunk = column.combine_chunks()
-        if pa.types.is_fixed_size_list(chunk.type):
-            columns.append(chunk.flatten().to_numpy().reshape(-1, chunk.type.list_size))
-        else:
-            columns.append(chunk.to_numpy())
-    return columns
+def _print_quality(folder: Path) -> None:
+    found = quality(ShardFolder(folder, "train"), seed=0)
+    lines = [("shuffling", "ours", "random order")]
+    lines += [(name, f"{ours:.4g}", f"{chance:.4g}") for name, (ours, chance) in found.items()]
+    print("\n".join(align(lines)))
 
 
-def _rate(gather: Callable[[NDArray[np.int64]], object], batches: list[NDArray[np.int64]]) -> float:
-    """Return rows per second of `gather` over all batches."""
-    start = time.perf_counter()
-    for index in batches:
-        gather(index)
-    return len(batches) * BATCH / (time.perf_counter() - start)
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

@@ -15,8 +15,10 @@ from pipeline.flags import (
     PATH,
     PICTURE,
     build,
+    choose_crew,
     configured_by,
     data_option,
+    executor_option,
     folder,
     from_option,
     given,
@@ -48,8 +50,11 @@ def next_pretrain(shards: Path) -> None:
 @click.option("--offline", is_flag=True, help="use what is here; never the network")
 @click.option("--drop-raw", is_flag=True, help="remove each download once its parts are written")
 @workers_option
+@executor_option
 def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa: ANN401
     """Download each SOURCE and make clean documents of it, as Parquet under data/text/SOURCE."""
+    crew = choose_crew(options.pop("workers"), options.pop("executor"))
+    crew.load_early("pipeline.extract")
     from pipeline.fetch import fetch as fetch_sources
     from pipeline.fetch_call import Fetch
 
@@ -57,6 +62,7 @@ def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa
     call = {
         "sources": tuple(dict.fromkeys(sources)),
         "data": data,
+        "crew": crew,
         "config": build(FetchConfig, reading),
         "warn": lambda line: click.echo(f"warning: {line}", err=True),
         **options,
@@ -103,19 +109,25 @@ def tokenize(text: Path, out: Path, vocabulary: str | None, **options: Any) -> N
 @folder("--out", "data/shards", "folder to write")
 @configured_by(PackConfig)
 @workers_option
+@executor_option
 @memory_option
 @click.option("--dry-run", is_flag=True, help="only forecast rows, bytes and time from a sample")
 def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) -> None:  # noqa: ANN401
     """Pack documents into rows of tokens, their masks drawn already, as Arrow shards."""
+    crew = choose_crew(options.pop("workers"), options.pop("executor"))
+    if not dry_run:
+        crew.load_early("pipeline.preload")
     from pipeline.dry_run import describe_forecast, forecast
     from pipeline.pack import pack as pack_text
 
-    limits = (options.pop("workers"), options.pop("memory"))
-    call = (text, tokenizer, out, build(PackConfig, options), *limits)
+    memory = options.pop("memory")
+    call = (text, tokenizer, out, build(PackConfig, options))
     if dry_run:
-        click.echo(describe_forecast(forecast(*call)))
+        click.echo(
+            describe_forecast(forecast(*call, 1 if crew.is_remote else crew.workers, memory))
+        )
     else:
-        show(pack_text(*call))
+        show(pack_text(*call, crew.workers, memory, crew.executor))
         next_pretrain(out)
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pipeline.clean import tidy
 from pipeline.config import FetchConfig
 from pipeline.documents import Document, DocumentWriter
+from pipeline.executors import Crew
 from pipeline.readers.parts import RawPart, Reader
 from pipeline.stage import Part, run_parts
 from shards.errors import DataError
@@ -88,7 +89,7 @@ def extract(
     reader: str,
     batches: Iterable[Batch],
     config: FetchConfig,
-    workers: int,
+    crew: Crew,
     total: int,
     done: Callable[[Batch, int], None],
 ) -> list[Part]:
@@ -101,14 +102,14 @@ def extract(
         batches: Drawn when needed: the next one may still be on its way over the network. With
             a limit it is not drawn before all parts of the one before are made.
         config: How to read; the parts end with the document that reaches its limit.
-        workers: Processes.
+        crew: Who makes them.
         total: Bytes of all raw files, as far as is known, for the progress bar.
         done: Called with each batch and its number of parts once these are on disk, unless the
             limit is reached within it.
     """
     ends: deque[tuple[int, Batch, int]] = deque()
-    tasks = _tasks(out, reader, batches, config, workers, ends)
-    results = run_parts(out, plan, tasks, extract_part, workers)
+    tasks = _tasks(out, reader, batches, config, crew.workers, ends)
+    results = run_parts(out, plan, tasks, extract_part, crew)
     limit = config.limit
     parts: list[Part] = []
     size = 0

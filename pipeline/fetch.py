@@ -25,6 +25,7 @@ def fetch(call: Fetch) -> Iterator[tuple[str, Outcome]]:
         DataError: A source has failed: no address serves it, or its files are missing, damaged or
             of the wrong kind, or give no document. Of several sources each is told when it fails.
     """
+    call = call.everywhere()
     failures: dict[str, DataError] = {}
     with ExitStack() as stack:
         for name in call.sources:

@@ -1,12 +1,13 @@
 """One call of `fetch`: what is asked for, and where it goes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import FetchConfig
 from pipeline.downloads.mirror import open_mirror
+from pipeline.executors import Crew
 from pipeline.sources import SOURCES
 
 NOT_FROM_FILES = ("docstrings", "vocab")
@@ -22,7 +23,7 @@ class Fetch:
         sources: Names in SOURCES.
         data: The folder that holds raw/, text/, glue/ and vocab/.
         config: What is fetched, and how it is read.
-        workers: Processes that read; they change no byte of the result.
+        crew: Who reads; it changes no byte of the result.
         source_path: Files that a person has already, instead of a download.
         base_url: A mirror of one's own: a folder or server with the tree HOST/PATH.
         offline: Use what is there; never the network.
@@ -33,7 +34,7 @@ class Fetch:
     sources: tuple[str, ...]
     data: Path
     config: FetchConfig
-    workers: int
+    crew: Crew
     source_path: Path | None = None
     base_url: str | None = None
     offline: bool = False
@@ -55,6 +56,12 @@ class Fetch:
             raise ValueError(f"{self.sources[0]} is not read from a file: leave --from out")
         if self.base_url is not None or self.drop_raw:
             raise ValueError("--from reads your own files: leave --base-url and --drop-raw out")
+
+    def everywhere(self) -> "Fetch":
+        """Return the same call, its paths as they are for the crew."""
+        path = self.source_path
+        source_path = None if path is None else self.crew.path(path)
+        return replace(self, data=self.crew.path(self.data), source_path=source_path)
 
     def out(self, name: str) -> Path:
         """Return the folder that a source is written to."""

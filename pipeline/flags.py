@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import click
 
 from pipeline.config import ALL, SIZE, SIZE_OR_ALL
+from pipeline.executors import MPI, PROCESSES, Crew, is_mpi_job
 
 Command = Callable[..., None]
 Made = TypeVar("Made")
@@ -180,6 +181,15 @@ def given(name: str) -> bool:
     return source not in (None, click.core.ParameterSource.DEFAULT)
 
 
+def choose_crew(workers: int, executor: str | None) -> Crew:
+    """Return who does the tasks of a stage; a choice that cannot be is a usage error."""
+    executor = executor or (MPI if is_mpi_job() else PROCESSES)
+    crew = build(Crew, {"workers": workers, "executor": executor})
+    if crew.is_remote and given("workers"):
+        raise click.UsageError(f"--workers is for processes of this machine, not {executor}")
+    return crew
+
+
 def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
     """Return an option that names a folder."""
     return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
@@ -191,6 +201,12 @@ workers_option = click.option(
     default=os.cpu_count() or 1,
     show_default=True,
     help="processes; the result does not depend on it",
+)
+executor_option = click.option(
+    "--executor",
+    metavar="[processes|mpi|dask://HOST:PORT]",
+    help="who works: processes of this machine, or a cluster's; the result does not depend on it"
+    "  [default: mpi where mpiexec has started this, else processes]",
 )
 memory_option = click.option(
     "--memory",

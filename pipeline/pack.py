@@ -11,6 +11,7 @@ from pipeline.config import PackConfig
 from pipeline.disk import check_disk
 from pipeline.divide import divide
 from pipeline.encode import MEMORY
+from pipeline.executors import PROCESSES, Crew
 from pipeline.shard_task import make_shard
 from pipeline.stage import (
     UNFINISHED,
@@ -35,6 +36,7 @@ def pack(
     config: PackConfig,
     workers: int,
     memory: int = MEMORY,
+    executor: str = PROCESSES,
 ) -> Outcome:
     """Make a folder of shards.
 
@@ -45,17 +47,20 @@ def pack(
         config: How documents become rows.
         workers: Processes.
         memory: Bytes that each of them may take; the result does not depend on it.
+        executor: Who works instead of them, if not PROCESSES: see `pipeline.executors.Crew`.
 
     Raises:
         DataError: Something is missing or broken, or `out` holds the result of another choice.
     """
+    crew = Crew(workers, executor)
+    text, tokenizer, out = map(crew.path, (text, tokenizer, out))
     check_is_own(out)
     with sole_writer(out):
-        return _pack(text, tokenizer, out, config, workers, memory)
+        return _pack(text, tokenizer, out, config, crew, memory)
 
 
 def _pack(
-    text: Path, tokenizer: Path, out: Path, config: PackConfig, workers: int, memory: int
+    text: Path, tokenizer: Path, out: Path, config: PackConfig, crew: Crew, memory: int
 ) -> Outcome:
     work = divide(text, tokenizer, out, config, memory)
     header = work.common.header
@@ -72,7 +77,7 @@ def _pack(
         return Outcome(manifest, was_finished=True)
     tasks = work.tasks()
     check_disk(out, tasks)
-    done = run_parts(out, plan, tasks, make_shard, workers)
+    done = run_parts(out, plan, tasks, make_shard, crew)
     progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
     parts = [part for _, part in progress]
     files = {name: record for part in parts for name, record in part.files.items()}

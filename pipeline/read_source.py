@@ -82,7 +82,7 @@ def _extract(
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     reader = SOURCES[name].reader
     try:
-        return extract(out, plan, reader, batches, call.config, call.workers, total, done)
+        return extract(out, plan, reader, batches, call.config, call.crew, total, done)
     except DataError:
         forget_if_empty(out)
         raise

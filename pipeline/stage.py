@@ -16,9 +16,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from filelock import FileLock, Timeout
 
-from pipeline.workers import WINDOW_PER_WORKER, process_pool
+from pipeline.executors import Crew, Plan, open_pool
 from shards.errors import DataError
-from shards.files import write_text
+from shards.files import TEMPORARY_SUFFIX, write_text
 from shards.manifest import MANIFEST_NAME, FileRecord, Manifest, difference, read_manifest
 
 UNFINISHED = ".unfinished"
@@ -141,7 +141,7 @@ def run_parts(
     plan: Manifest,
     tasks: Iterable[AnyTask | None],
     function: Callable[[AnyTask], Part],
-    workers: int,
+    crew: Crew,
 ) -> Generator[tuple[AnyTask, Part], None, None]:
     """Do all tasks, keeping those that an interrupted run finished; yield them in task order.
 
@@ -151,22 +151,23 @@ def run_parts(
         tasks: Pieces of work, drawn as needed; each must write files of its own only. At a None
             all tasks before it are yielded before the next one is drawn.
         function: A module-level function that does one task.
-        workers: Processes; 1 works in this one.
+        crew: Who does them.
     """
+    _remove_temporaries(out)
     journal = _Journal(out, plan)
-    if workers == 1:
+    if crew == Crew(1):
         for task in tasks:
             if task is not None:
                 yield task, journal.find(task) or journal.keep(task, function(task))
         return
-    with process_pool(workers) as executor:
+    with open_pool(crew, Plan(journal.path, plan.versions), function) as pool:
         pending: deque[_Pending[AnyTask]] = deque()
         for task in tasks:
             if task is not None:
                 part = journal.find(task)
-                future = None if part else executor.submit(function, task)
+                future = None if part else pool.submit(task)
                 pending.append(_Pending(task, part, future))
-            while len(pending) >= workers * WINDOW_PER_WORKER or (task is None and pending):
+            while len(pending) >= pool.window() or (task is None and pending):
                 yield _take_first(pending, journal)
         while pending:
             yield _take_first(pending, journal)
@@ -174,8 +175,16 @@ def run_parts(
 
 def finish(out: Path, manifest: Manifest) -> None:
     """Write the manifest and forget the parts it is made of."""
+    _remove_temporaries(out)
     manifest.write(out)
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+
+
+def _remove_temporaries(out: Path) -> None:
+    """Remove what killed workers left half-written, each under a name of its own."""
+    for path in out.rglob(f"*{TEMPORARY_SUFFIX}"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def forget_if_empty(out: Path) -> None:
@@ -220,6 +229,7 @@ class _Journal:
     def __init__(self, out: Path, plan: Manifest) -> None:
         self.out = out
         self.folder = out / UNFINISHED
+        self.path = self.folder / MANIFEST_NAME
         old = read_manifest(self.folder)
         if old is not None:
             _check_same_plan(out, old, plan)

@@ -3,28 +3,95 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from shards.errors import DataError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Handler = Callable[[int, FrameType | None], object] | int
 
 WINDOW_PER_WORKER = 2
 """Tasks in flight for each worker: enough to keep it busy, few enough to bound memory."""
+IS_FORKED = sys.platform == "linux"
+"""Whether workers are forked from a server. Elsewhere system libraries do not allow it."""
 
 
-def _begin() -> None:
+def begin_server(module: str) -> None:
+    """Start the server that workers will be forked from; it imports a module meanwhile.
+
+    Called before a command loads its own libraries, so that both load at the same time.
+    """
+    if not IS_FORKED:
+        return
+    from multiprocessing.forkserver import ensure_running
+
+    # Python 3.11 does not tell the server where this process finds its modules.
+    path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
+    own = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "OPENBLAS_NUM_THREADS": "1"}
+    before = {name: os.environ.get(name) for name in own}
+    multiprocessing.set_forkserver_preload([module])
+    os.environ.update(own)
+    try:
+        with _interrupts(signal.SIG_IGN):  # the server inherits that
+            ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _interrupts(handler: Handler) -> Iterator[None]:
+    """Handle Ctrl-C in another way for a moment; only the main thread can, and need, do so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def _start(executor: Executor) -> None:
+    """Start all processes of an executor, and raise a Ctrl-C that came meanwhile after it.
+
+    Before they are all known they could not be terminated, and would begin after our end.
+    """
+    caught: list[int] = []
+    with _interrupts(lambda number, _: caught.append(number)):
+        executor.submit(os.getpid)
+    if caught:
+        raise KeyboardInterrupt
+
+
+def _context() -> BaseContext:
+    return multiprocessing.get_context("forkserver" if IS_FORKED else "spawn")
+
+
+def _begin(home: str) -> None:
     """Leave Ctrl-C to the parent's message, and exit at once when the parent was killed.
 
     An orphan that went on writing would race with the run that takes the work up again.
+
+    Args:
+        home: The parent's file of this module; a worker must not run another checkout's.
     """
+    if home != __file__:
+        raise RuntimeError(f"a worker loaded {__file__} instead of {home}")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes share the cores already
     parent = multiprocessing.parent_process()
@@ -39,10 +106,10 @@ def _begin() -> None:
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[Executor]:
-    """Yield an executor of `workers` spawned processes; on any exception they are terminated."""
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, initializer=_begin)
+    """Yield an executor of `workers` new processes; on any exception they are terminated."""
+    executor = ProcessPoolExecutor(workers, _context(), initializer=_begin, initargs=(__file__,))
     try:
+        _start(executor)
         yield executor
     except BaseException as error:
         for process in multiprocessing.active_children():

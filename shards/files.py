@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO
 
 from blake3 import blake3
 
 TEMPORARY_SUFFIX = ".partial"
+ATTEMPT: ContextVar[str] = ContextVar("ATTEMPT", default="")
+"""Comes before the suffix where a task may be done twice at the same time, by two machines."""
 
 
 @contextmanager
@@ -19,7 +22,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     write names no file by itself; here it does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    temporary = path.with_name(path.name + ATTEMPT.get() + TEMPORARY_SUFFIX)
     try:
         with temporary.open("wb") as file:
             yield file

@@ -173,6 +173,18 @@ def mask_budget(length: NDArray[Any], probability: float) -> NDArray[np.int64]:
     return np.floor(length * probability + 0.5).astype(np.int64)
 
 
+def make_room(header: ShardHeader, count: int) -> Rows:
+    """Return `count` rows to be filled."""
+    return Rows(
+        input_ids=np.empty((count, header.max_length), header.id_type),
+        length=np.empty(count, np.uint16),
+        second_start=np.empty(count, np.uint16),
+        sentence_order_label=np.empty(count, np.uint8),
+        masks=np.empty((count, header.mask_sets * header.mask_bytes), np.uint8),
+        document=np.empty(count, np.uint32),
+    )
+
+
 def concatenate(parts: Iterable[Rows]) -> Rows:
     """Join rows from one or more parts, in order."""
     parts = list(parts)

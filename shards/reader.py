@@ -1,7 +1,11 @@
 """Map shards into memory and gather rows from them; nothing is copied before the gather."""
 
+import mmap
+import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,11 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from shards.errors import DataError
-from shards.format import Rows, ShardHeader, concatenate, make_header, read_header
+from shards.format import Rows, ShardHeader, make_header, make_room, read_header
 from shards.manifest import Manifest, read_manifest
 
+END_BYTES = 16_384
+"""Room for what stands before and after the columns of a shard: under 3 kB each."""
 REPACK = "run the `python cli.py pack` that made the folder again"
 
 
@@ -23,23 +29,113 @@ def open_shard(path: Path) -> tuple[ShardHeader, Rows]:
     Raises:
         DataError: The file is missing, truncated, of another format or version.
     """
+    with _whole(path):
+        header, columns = _parse(pa.memory_map(str(path)).read_buffer())
+    columns.setdefault("masks", np.empty((len(columns["length"]), 0), np.uint8))
+    return header, Rows(**columns)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard whose place is known; its rows are mapped when they are asked for.
+
+    Attributes:
+        path: The file.
+        seen: Its size in bytes and modification time in ns.
+        header: What its schema says.
+        count: Rows.
+        offsets: Where each column begins in the file, in bytes.
+    """
+
+    path: Path
+    seen: tuple[int, int]
+    header: ShardHeader
+    count: int
+    offsets: dict[str, int]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Return read-only views of the file."""
+        return open_shard(self.path)[1]
+
+    def check(self, status: os.stat_result) -> None:
+        """Compare the file's status with what it was when it was found.
+
+        Raises:
+            DataError: It is another file, or was written to.
+        """
+        if _look(status) != self.seen:
+            raise self.error("has changed while it was read")
+
+    def error(self, problem: str) -> DataError:
+        """Return the error of a shard that can no longer be read."""
+        remedy = f"run `python cli.py verify {self.path.parents[2]}`, then go on with --resume"
+        return DataError(f"{self.path} {problem}", remedy)
+
+
+def find_shard(path: Path) -> Shard:
+    """Look where the columns of a shard are; nothing stays open or mapped.
+
+    Raises:
+        DataError: As `open_shard`.
+    """
+    with _whole(path):
+        seen = _read_ends(path)
+        with path.open("rb") as file:
+            # Not pyarrow's map: it would have the system read megabytes that nobody asked for.
+            content = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        header, columns = _parse(content)
+    offsets = {name: view.ctypes.data - content.address for name, view in columns.items()}
+    return Shard(path, seen, header, len(columns["length"]), offsets)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Say which file an error is about."""
     try:
-        content = pa.memory_map(str(path)).read_buffer()
-        reader = ipc.open_file(content)
-        header = read_header(reader.schema)
-        if reader.num_record_batches != 1:
-            raise ValueError(f"{reader.num_record_batches} record batches, not 1")
-        batch = reader.get_batch(0)
-        batch.validate()
-        if not all(_lies_in(content, column) for column in batch.columns):
-            raise ValueError("compressed columns")
-        if any(column.null_count for column in batch.columns):
-            raise ValueError("nulls")
-        columns = {name: _view(batch.column(name)) for name in batch.schema.names}
-        columns.setdefault("masks", np.empty((batch.num_rows, 0), np.uint8))
+        yield
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path} is not a whole shard ({error})", REPACK) from error
-    return header, Rows(**columns)
+
+
+def _parse(content: pa.Buffer) -> tuple[ShardHeader, dict[str, NDArray[Any]]]:
+    """Return the header of a shard and its columns, views of `content`.
+
+    Raises:
+        ValueError: It is no shard, or pyarrow says so with an exception of its own.
+    """
+    reader = ipc.open_file(content)
+    header = read_header(reader.schema)
+    if reader.num_record_batches != 1:
+        raise ValueError(f"{reader.num_record_batches} record batches, not 1")
+    batch = reader.get_batch(0)
+    batch.validate()
+    if not all(_lies_in(content, column) for column in batch.columns):
+        raise ValueError("compressed columns")
+    if any(column.null_count for column in batch.columns):
+        raise ValueError("nulls")
+    room = vars(make_room(header, 0))
+    return header, {name: _view(batch[name], room[name].dtype) for name in batch.schema.names}
+
+
+def _read_ends(path: Path) -> tuple[int, int]:
+    """Read where a file says what it holds, and return its size and time.
+
+    A disk that errs there is an error then, and not the end of the process. And a mapped page that
+    is in memory already does not make the system read megabytes around it.
+    """
+    with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        for place in (0, max(0, status.st_size - END_BYTES)):
+            file.seek(place)
+            file.read(END_BYTES)
+    return _look(status)
+
+
+def _look(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def _lies_in(content: pa.Buffer, column: pa.Array) -> bool:
@@ -49,14 +145,17 @@ def _lies_in(content: pa.Buffer, column: pa.Array) -> bool:
     return all(content.address <= b.address and b.address + b.size <= end for b in values)
 
 
-def _view(column: pa.Array) -> NDArray[Any]:
-    if pa.types.is_fixed_size_list(column.type):
-        width = column.type.list_size
-        # mypy: pyarrow is untyped
-        values: NDArray[Any] = column.values.to_numpy(zero_copy_only=True)
-        return values.reshape(-1, width)
-    flat: NDArray[Any] = column.to_numpy(zero_copy_only=True)
-    return flat
+def _view(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the values of a column as a vector, or as a matrix if they are lists.
+
+    `pyarrow.Array.to_numpy` does the same, but first imports pandas where there is one: 0.4 s.
+    """
+    is_list = pa.types.is_fixed_size_list(column.type)
+    values = column.values if is_list else column
+    flat: NDArray[Any] = np.empty(0, dtype)
+    if len(values):
+        flat = np.frombuffer(values.buffers()[1], dtype, len(values))
+    return flat.reshape(-1, column.type.list_size) if is_list else flat
 
 
 class ShardFolder:
@@ -77,38 +176,50 @@ class ShardFolder:
         self.split = split
         self.manifest, headers = read_shard_manifest(folder)
         self.header = _choose(folder, headers, max_length)
-        self._shards = []
+        self.found = []
         start = f"{split}/{self.header.max_length}/"
         for name in sorted(name for name in self.manifest.files if name.startswith(start)):
             if not self.manifest.files[name].stands(folder / name):
                 raise DataError(f"{folder / name} is not what was packed", REPACK)
-            header, rows = open_shard(folder / name)
-            if header != self.header:
+            shard = find_shard(folder / name)
+            if shard.header != self.header:
                 raise DataError(f"{folder / name} is a shard of another folder", REPACK)
-            self._shards.append(rows)
-        self._ends = np.cumsum([len(rows) for rows in self._shards], dtype=np.int64)
+            self.found.append(shard)
+        self.ends = np.cumsum([shard.count for shard in self.found], dtype=np.int64)
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __reduce__(self) -> tuple[type["ShardFolder"], tuple[Path, str, int]]:
+        """Return how another process opens it: pickling copies no rows."""
+        return ShardFolder, (self.folder, self.split, self.header.max_length)
 
     def shards(self) -> Iterator[Rows]:
         """Yield the rows of each shard in turn, in the order of their numbers; views of files."""
-        yield from self._shards
+        yield from (shard.rows for shard in self.found)
 
     def gather(self, index: NDArray[np.int64]) -> Rows:
-        """Copy the rows at `index` (N,), numbered through all shards, in the order asked for."""
-        if len(index) == 0:
-            return self._shards[0].take(slice(0, 0))
-        shard_of = np.searchsorted(self._ends, index, side="right")
-        order = np.argsort(shard_of, kind="stable")
-        parts = []
-        for shard in np.unique(shard_of):
-            rows = self._shards[shard]
-            first = self._ends[shard] - len(rows)
-            parts.append(rows.take(index[shard_of == shard] - first))
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return concatenate(parts).take(back)
+        """Copy the rows at `index` (N,), numbered through all shards, in the order asked for.
+
+        For a few rows anywhere; `shards.shuffled` is for all rows in the order of training.
+
+        Raises:
+            DataError: A shard has changed since it was opened, or is gone.
+        """
+        rows = make_room(self.header, len(index))
+        shard_of = np.searchsorted(self.ends, index, side="right")
+        for number in np.unique(shard_of):
+            shard = self.found[number]
+            # Touching a mapped page of a file that has become too short would end the process.
+            try:
+                shard.check(shard.path.stat())
+            except OSError as error:
+                raise shard.error(f"cannot be read ({error.strerror})") from error
+            places = np.flatnonzero(shard_of == number)
+            part = shard.rows.take(index[places] - (self.ends[number] - shard.count))
+            for name, column in vars(rows).items():
+                column[places] = vars(part)[name]
+        return rows
 
 
 def _choose(folder: Path, headers: dict[int, ShardHeader], max_length: int | None) -> ShardHeader:

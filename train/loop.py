@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from model.electra import Electra, ElectraOutput
 from shards.errors import DataError
-from shards.order import Order
+from shards.order import share
 from shards.reader import ShardFolder
+from shards.shuffled import ShuffledRows
 from train.batch import to_batch
 from train.checkpoint import State, save_checkpoint
 from train.evaluate import evaluate
@@ -46,7 +47,7 @@ class Trainer:
         self.train_rows = train
         self.validation_rows = validation
         self.device = device
-        self.order = Order(len(train), run.config.seed)
+        self.shuffled = ShuffledRows(train, run.config.seed)
         self.state = State(step=0, seconds=0.0)
 
     def train(self, metrics: MetricsWriter, interrupt: Interrupt) -> None:
@@ -82,8 +83,8 @@ class Trainer:
         config, step = self.run.config, self.state.step
         rate = learning_rate(step, config.steps, config.warmup_steps, config.learning_rate)
         torch.manual_seed(step_seed(config.seed, step))
-        index, epochs = self.order.take(step * config.batch_size, config.batch_size)
-        rows = self.train_rows.gather(index)
+        cursor, count = share(step, config.batch_size)
+        rows, epochs = self.shuffled.read(cursor, count)
         batch = to_batch(rows, epochs, self.train_rows.header, self.device)
         waited = time.perf_counter() - start
 
@@ -91,7 +92,7 @@ class Trainer:
         loss = self.model.loss(output)
         loss.backward()  # type: ignore[no-untyped-call]
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRAD_NORM)
-        self._check_finite({"loss": loss.item(), "gradient norm": grad_norm.item()}, index.tolist())
+        self._check_finite({"loss": loss.item(), "gradient norm": grad_norm.item()}, cursor)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -110,11 +111,12 @@ class Trainer:
             "seconds": self.state.seconds,
         }
 
-    def _check_finite(self, values: dict[str, float], rows: list[int]) -> None:
+    def _check_finite(self, values: dict[str, float], cursor: int) -> None:
         """Stop before an update that would destroy the weights."""
         for name, value in values.items():
             if not math.isfinite(value):
-                where = f"step {self.state.step + 1} is {value}, on rows {rows[:8]}..."
+                rows, _ = self.shuffled.order.take(cursor, min(8, self.run.config.batch_size))
+                where = f"step {self.state.step + 1} is {value}, on rows {rows.tolist()}..."
                 remedy = "it was not applied; start another run with a lower --learning-rate"
                 raise DataError(f"the {name} of {where}", remedy)
 

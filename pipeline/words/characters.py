@@ -1,16 +1,22 @@
-"""What each character does in a text, learnt by asking the tokenizer about every one of them."""
+"""What each character does in a text, learnt by asking the tokenizer about every one of them.
+
+That takes a second of a core, which each process would pay; so what was learnt is kept in a file.
+"""
 
 import json
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tokenizers
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipeline.words import cuts
+from pipeline.words.kept import Arrays, keep
 from pipeline.words.spelling import NOT_HERE, Fold
 from pipeline.words.unigram import METASPACE
 
@@ -49,7 +55,15 @@ def learn_characters(parts: Mapping[str, Any], style: int) -> Characters:
 
 @lru_cache(maxsize=8)
 def _learn(parts: str, style: int) -> Characters:
-    """Ask a tokenizer of these parts; it takes most of a second, and vocabularies do not matter."""
+    """Return what a tokenizer of these parts does; vocabularies do not matter."""
+    libraries = (tokenizers.__version__, unicodedata.unidata_version)
+    key = repr((Path(__file__).read_bytes(), libraries, parts, style))
+    classes, *fold = keep(key, lambda: _ask(parts, style))
+    return Characters(classes, Fold(*fold))
+
+
+def _ask(parts: str, style: int) -> Arrays:
+    """Ask a tokenizer of these parts; return the classes, and the arrays of the fold."""
     model = {"type": "WordLevel", "vocab": {}, "unk_token": ""}
     rest: dict[str, Any] = {
         "version": "1.0",
@@ -68,7 +82,7 @@ def _learn(parts: str, style: int) -> Characters:
         classes = _byte_classes(tokenizer, normal)
     else:
         classes = _spaced_classes(normal)
-    return Characters(classes, _fold(normal, classes, style))
+    return [classes, *_fold(normal, classes, style)]
 
 
 def _fold(normal: list[str], classes: NDArray[np.uint8], style: int) -> Fold:
@@ -87,7 +101,8 @@ def _fold(normal: list[str], classes: NDArray[np.uint8], style: int) -> Fold:
     quotes = set("".join(QUOTES))
     shy[CODES] = [not quotes.isdisjoint(text) for text in normal]
     marks[CODES] = [not character.isalnum() for character in CHARACTERS]
-    return Fold(first, lengths, np.frombuffer(b"".join(texts), np.uint8), shy, marks)
+    text = np.frombuffer(b"".join(texts), np.uint8).copy()
+    return Fold(first, lengths, text, shy, marks)
 
 
 def _is_combining(character: str) -> bool:

@@ -3,6 +3,7 @@
 import pyarrow.parquet as pq
 
 from pipeline.config import FetchConfig
+from pipeline.executors import Crew
 from pipeline.fetch import fetch
 from pipeline.fetch_call import Fetch
 
@@ -13,7 +14,7 @@ def fetch_all(sources, mirror, data, *, drop_raw=False, offline=False, workers=1
         sources=tuple(sources),
         data=data,
         config=FetchConfig(**options),
-        workers=workers,
+        crew=Crew(workers),
         base_url=str(mirror) if mirror else None,
         offline=offline,
         drop_raw=drop_raw,

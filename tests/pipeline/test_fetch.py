@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config import FetchConfig
 from pipeline.documents import read_texts
+from pipeline.executors import Crew
 from pipeline.fetch import fetch
 from pipeline.fetch_call import Fetch
 from pipeline.sources import SOURCES
@@ -20,7 +21,7 @@ def fetch_one(source, path, data, *, workers=1, **options):
         sources=(source,),
         data=data,
         config=FetchConfig(**options),
-        workers=workers,
+        crew=Crew(workers),
         source_path=path,
         offline=True,
         warn=pytest.fail,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.executors import Crew
 from pipeline.stage import UNFINISHED, Part, finish, finished, run_parts
 from shards.errors import DataError
 from shards.files import write_text
@@ -60,7 +61,7 @@ def half_made(tmp_path: Path, tasks: list[Letter]) -> Path:
 
 
 def do_all(folder: Path, plan: Manifest, tasks, writer: "Writer") -> list[Part]:
-    return [part for _, part in run_parts(folder, plan, tasks, writer, workers=1)]
+    return [part for _, part in run_parts(folder, plan, tasks, writer, Crew(1))]
 
 
 def names_in(folder: Path) -> set[str]:
@@ -77,7 +78,7 @@ def test_parts_come_in_the_order_of_their_tasks(tmp_path: Path, tasks: list[Lett
 
 
 def test_a_stage_without_tasks_has_no_parts(tmp_path: Path):
-    assert list(run_parts(tmp_path, PLAN, [], Writer(), workers=2)) == []
+    assert list(run_parts(tmp_path, PLAN, [], Writer(), Crew(2))) == []
 
 
 def write_letter(task: Letter) -> Part:
@@ -85,7 +86,7 @@ def write_letter(task: Letter) -> Part:
 
 
 def test_parts_of_several_workers_come_in_the_order_of_their_tasks(tmp_path, tasks):
-    names = [task.name for task, _ in run_parts(tmp_path, PLAN, tasks, write_letter, workers=2)]
+    names = [task.name for task, _ in run_parts(tmp_path, PLAN, tasks, write_letter, Crew(2))]
     assert names == ["a", "b", "c", "d"]
 
 
@@ -100,7 +101,7 @@ def test_at_a_none_all_before_it_is_there(tmp_path: Path, tasks: list[Letter], w
         assert came == ["a", "b"]
         yield tasks[2]
 
-    for task, _ in run_parts(tmp_path, PLAN, drawn(), write_letter, workers):
+    for task, _ in run_parts(tmp_path, PLAN, drawn(), write_letter, Crew(workers)):
         came.append(task.name)
     assert came == ["a", "b", "c"]
 
@@ -113,7 +114,7 @@ def test_tasks_are_drawn_a_few_at_a_time(tmp_path: Path):
             drawn.append(number)
             yield Letter(f"n{number}", tmp_path)
 
-    results = run_parts(tmp_path, PLAN, tasks(), write_letter, workers=2)
+    results = run_parts(tmp_path, PLAN, tasks(), write_letter, Crew(2))
     for done, _ in enumerate(results, start=1):
         assert len(drawn) - done <= 4
 

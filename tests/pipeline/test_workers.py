@@ -1,3 +1,4 @@
+import ast
 import multiprocessing
 import operator
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workers import in_order, process_pool
+from pipeline.workers import IS_FORKED, in_order, process_pool
 from shards.errors import DataError
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
@@ -122,6 +123,47 @@ def test_a_killed_worker_is_an_error_that_says_what_to_do():
 
 def _die(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+EARLY = """
+import sys
+
+if __name__ == "__main__":
+    from pipeline.workers import begin_server, process_pool
+
+    begin_server("pipeline.preload")
+    with process_pool(2) as executor:
+        from origin import modules
+        print(executor.submit(modules).result())
+"""
+ORIGIN = """
+import sys
+
+def modules():
+    names = ("pipeline", "pipeline.preload", "numba")
+    return [getattr(sys.modules.get(name), "__file__", None) for name in names]
+"""
+
+
+def test_workers_are_forked_from_a_process_that_has_loaded_our_modules_not_others(tmp_path):
+    """Another package of our name lies where the command is run."""
+    if not IS_FORKED:
+        pytest.skip("workers are not forked here")
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").touch()
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "early.py").write_text(EARLY)
+    (scripts / "origin.py").write_text(ORIGIN)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(scripts / "early.py")]
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    pipeline, preload, numba = ast.literal_eval(result.stdout)
+    assert pipeline == str(ROOT / "pipeline" / "__init__.py")
+    assert preload == str(ROOT / "pipeline" / "preload.py")
+    assert numba
 
 
 def test_workers_of_a_killed_parent_die(parent):

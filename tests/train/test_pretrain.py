@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from shards.errors import DataError
-from shards.order import Order
 from shards.reader import ShardFolder
+from shards.shuffled import ShuffledRows
 from train.checkpoint import State, newest_checkpoint
 from train.config import pretrain_config
 from train.interrupt import interruptible
@@ -246,7 +246,10 @@ def test_a_non_finite_loss_stops_before_the_update(run_folder):
 
 
 def test_the_loop_overfits_one_batch(shards_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Order, "take", lambda *_: (np.arange(4), np.zeros(4, int)))
+    first = (np.arange(4), np.zeros(4, np.int64))
+    monkeypatch.setattr(
+        ShuffledRows, "read", lambda self, *_: (self.shards.gather(first[0]), first[1])
+    )
     config = pretrain_config("tiny", steps=150, batch_size=4, checkpoint_every=150)
     start_run(shards_folder, tmp_path / "run", config, "cpu", lambda line: None)
     losses = [line["masked_language_model_loss"] for line in numbers(tmp_path / "run")]
