@@ -166,7 +166,7 @@ def test_files_and_threads_are_given_back(folder: Path):
     gc.collect()
     for thread in (thread for one in started for thread in one):
         thread.join(10)
-    assert count_open_files() == files
+    assert count_open_files() <= files
     assert threading.active_count() <= threads
     assert Path("/proc/self/maps").read_text().count(str(folder)) <= maps
 
