@@ -46,12 +46,15 @@ def test_what_is_held_out_is_packed_once():
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
 def test_a_share_is_drawn_by_the_hash_and_grows_with_the_weight(share):
     chosen, counts = pick(share=share)
-    taken = numbers(chosen)["train"] | numbers(chosen)["validation"]
-    sigma = (4000 * share * (1 - share)) ** 0.5
-    assert abs(len(taken) - 4000 * share) < 4 * sigma
-    assert counts["thinned_documents"] == 4000 - len(taken)
-    more = numbers(pick(share=min(1.0, share + 0.05))[0])
-    assert taken <= more["train"] | more["validation"]
+    taken, every = numbers(chosen)["train"], numbers(pick()[0])["train"]
+    sigma = (len(every) * share * (1 - share)) ** 0.5
+    assert abs(len(taken) - len(every) * share) < 4 * sigma
+    assert counts["thinned_documents"] == len(every) - len(taken)
+    assert taken <= numbers(pick(share=min(1.0, share + 0.05))[0])["train"]
+
+
+def test_what_is_held_out_is_packed_whatever_the_weight():
+    assert numbers(pick(share=0.1)[0])["validation"] == numbers(pick()[0])["validation"] != set()
 
 
 def test_a_seed_chooses_others():
