@@ -114,6 +114,8 @@ def tokenize(text: Path, out: Path, vocabulary: str | None, **options: Any) -> N
 @click.option("--dry-run", is_flag=True, help="only forecast rows, bytes and time from a sample")
 def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) -> None:  # noqa: ANN401
     """Pack documents into rows of tokens, their masks drawn already, as Arrow shards."""
+    if dry_run and given("executor"):
+        raise click.UsageError("--dry-run works on this machine: leave --executor out")
     crew = choose_crew(options.pop("workers"), options.pop("executor"))
     if not dry_run:
         crew.load_early("pipeline.preload")

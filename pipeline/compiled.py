@@ -30,8 +30,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def _cache_folder() -> Path:
     """Return where the machine code of the sources as they are now is kept."""
     package = Path(__file__).parent
-    ours = (path.read_bytes() for path in sorted(package.rglob("*.py")))
-    others = (path.read_bytes() for path in sorted(package.with_name("shards").rglob("*.py")))
+    ours = (path.read_bytes() for path in sorted(package.rglob("[!.]*.py")))
+    others = (path.read_bytes() for path in sorted(package.with_name("shards").rglob("[!.]*.py")))
     sources = hashlib.blake2b(digest_size=8)
     for content in [*(code for code in ours if b"pipeline.compiled" in code), *others]:
         sources.update(content)

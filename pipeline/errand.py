@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,11 +15,13 @@ from uuid import uuid4
 from blake3 import blake3
 
 from shards.errors import DataError
-from shards.files import ATTEMPT, hash_file
+from shards.files import ATTEMPT, Attempt
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_EVERYWHERE = ("python", "numba")
+"""What all tasks run on, whether or not a stage's manifest names it."""
 _ALONE = threading.Lock()
 """Held by the task of this process: what an encoder has learnt is shared by all of them."""
 
@@ -30,15 +32,14 @@ class Errand(Generic[Task, Result]):
 
     Attributes:
         function: What is done with each task.
-        plan: The stage's plan on disk.
-        content: Its hash: another one means that this task is of a command that has ended.
+        mark: A file that stands as long as the command that sent the task; no other command has
+            one of this name.
         versions: Of the libraries that can change the result.
         sources: Hash of Hearth's own code.
     """
 
     function: Callable[[Task], Result]
-    plan: Path
-    content: str
+    mark: Path
     versions: dict[str, str]
     sources: str
 
@@ -46,18 +47,20 @@ class Errand(Generic[Task, Result]):
         """Do a task, unless this machine would do it differently.
 
         Raises:
-            DataError: It does not see the same files, or has other versions.
+            DataError: It does not see the same files, or has other versions, or the command has
+                ended meanwhile: then no file takes its place.
         """
         with _ALONE:
-            self._check()
+            self._check_machine()
+            self._check_mark()
             os.environ["TOKENIZERS_PARALLELISM"] = "false"  # others share the cores
-            attempt = ATTEMPT.set(f".{uuid4().hex}")
+            attempt = ATTEMPT.set(Attempt(f".{uuid4().hex}", self._check_mark))
             try:
                 return self.function(task)
             finally:
                 ATTEMPT.reset(attempt)
 
-    def _check(self) -> None:
+    def _check_machine(self) -> None:
         here = socket.gethostname()
         same = "install the same on all machines, and start their workers again"
         if source_hash() != self.sources:
@@ -65,18 +68,30 @@ class Errand(Generic[Task, Result]):
         for name, expected in self.versions.items():
             if (found := _version(name)) != expected:
                 raise DataError(f"{here} has {name} {found}, not {expected}", same)
-        if not self.plan.is_file() or hash_file(self.plan) != self.content:
+
+    def _check_mark(self) -> None:
+        """Open the file rather than look for it: NFS asks the server then, not its own memory."""
+        try:
+            self.mark.open().close()
+        except FileNotFoundError as error:
+            here, folder = socket.gethostname(), self.mark.parent.parent
             remedy = "put it where all machines see it under the same path"
-            raise DataError(f"{here} does not see {self.plan.parent.parent} as it is", remedy)
+            problem = f"{here} does not see {folder} as it is, or the command has ended"
+            raise DataError(problem, remedy) from error
+
+
+def all_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions that a stage names, and those here of what every task runs on."""
+    return {name: _version(name) for name in _EVERYWHERE} | dict(versions)
 
 
 @cache
 def source_hash() -> str:
-    """Return a hash of all code that tasks may run."""
+    """Return a hash of all code that tasks may run; an editor's hidden files are none."""
     package = Path(__file__).parent
     found = blake3()
     for folder in (package, package.with_name("shards")):
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(folder.rglob("[!.]*.py")):
             found.update(path.relative_to(folder.parent).as_posix().encode())
             found.update(path.read_bytes())
     return found.hexdigest(16)

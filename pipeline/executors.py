@@ -4,22 +4,30 @@ Each is a `concurrent.futures.Executor` of somebody else's; nothing of a cluster
 `docs/cluster.md` shows the commands.
 """
 
+import logging
+import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pipeline.errand import Errand, source_hash
+from pipeline.errand import Errand, all_versions, source_hash
 from pipeline.workers import WINDOW_PER_WORKER, begin_server, process_pool
 from shards.errors import DataError
-from shards.files import hash_file
 
 PROCESSES, MPI, DASK = "processes", "mpi", "dask://"
 CONNECT_SECONDS = 10
 """How long a scheduler has for an answer, and for its first worker."""
+LEAVE_SECONDS = 2
+"""How long tasks that were begun are waited for when nobody wants their results any more."""
+AGAIN_SECONDS = 0.2
+"""How long to wait where nobody listens yet: scheduler and command may be started together."""
+MOST_GREETING = 1 << 16
+"""Bytes; a dask scheduler greets with about 200."""
 AGAIN = "run the command again: what is finished is kept"
 INSTALL = "run `pip install -e '.[cluster]'`"
 
@@ -62,19 +70,6 @@ class Crew:
         return path.absolute() if self.is_remote else path
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What the tasks of a stage were planned with.
-
-    Attributes:
-        path: The stage's plan on disk, which every machine must see.
-        versions: Of the libraries that can change the result.
-    """
-
-    path: Path
-    versions: Mapping[str, str]
-
-
 class Pool(Generic[Task, Result]):
     """An executor that does one function, and knows how many tasks are enough for it.
 
@@ -88,10 +83,18 @@ class Pool(Generic[Task, Result]):
         self, executor: Executor, function: Callable[[Task], Result], workers: Callable[[], int]
     ) -> None:
         self._executor, self._function, self._workers = executor, function, workers
+        self._sent: set[Future[Result]] = set()
 
     def submit(self, task: Task) -> "Future[Result]":
         """Send a task away."""
-        return self._executor.submit(self._function, task)
+        future = self._executor.submit(self._function, task)
+        self._sent.add(future)
+        future.add_done_callback(self._sent.discard)
+        return future
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the tasks that were sent away, but not longer."""
+        wait(list(self._sent), timeout=seconds)
 
     def window(self) -> int:
         """Return how many tasks are to be in flight."""
@@ -100,9 +103,16 @@ class Pool(Generic[Task, Result]):
 
 @contextmanager
 def open_pool(
-    crew: Crew, plan: Plan, function: Callable[[Task], Result]
+    crew: Crew, mark: Path, versions: Mapping[str, str], function: Callable[[Task], Result]
 ) -> Iterator[Pool[Task, Result]]:
     """Yield a pool; on any exception tasks that were not begun are dropped.
+
+    Args:
+        crew: Who does the tasks.
+        mark: A file that stands while tasks are sent, and that every machine must see; once it is
+            gone no task is begun on another machine, and none puts a file in its place.
+        versions: Of the libraries that can change the result.
+        function: What is done with each task.
 
     Raises:
         DataError: There is no such cluster, or it broke.
@@ -111,9 +121,13 @@ def open_pool(
         with process_pool(crew.workers) as executor:
             yield Pool(executor, function, lambda: crew.workers)
         return
-    errand = Errand(function, plan.path, hash_file(plan.path), dict(plan.versions), source_hash())
+    errand = Errand(function, mark, all_versions(versions), source_hash())
     with _mpi() if crew.executor == MPI else _dask(crew.executor) as (executor, workers):
-        yield Pool(executor, errand, workers)
+        pool = Pool(executor, errand, workers)
+        try:
+            yield pool
+        finally:
+            pool.wait(LEAVE_SECONDS)
 
 
 def is_mpi_job() -> bool:
@@ -149,10 +163,12 @@ def _dask(address: str) -> Opened:
         from distributed import Client, KilledWorker
     except ImportError as error:
         raise DataError("dask's package `distributed` is not installed", INSTALL) from error
+    for name in ("distributed", "distributed.client"):  # what they tell, our errors tell shorter
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     client = _connect(Client, address)
     executor = client.get_executor(pure=False)
     try:
-        yield executor, lambda: len(client.nthreads())
+        yield executor, lambda: _count_workers(client, address)
     except KilledWorker as error:
         remedy = f"give them more memory, or a smaller --memory, and {AGAIN}"
         raise DataError(f"a task has ended {error.allowed_failures + 1} workers", remedy) from error
@@ -167,23 +183,76 @@ def _dask(address: str) -> Opened:
 
 def _connect(client_class: Callable[..., Any], address: str) -> Any:  # noqa: ANN401
     """Return a client of a scheduler that has workers, each with one thread."""
-    tcp = address.replace(DASK, "tcp://")
+    end = time.monotonic() + CONNECT_SECONDS
     try:
-        client = client_class(tcp, timeout=CONNECT_SECONDS, set_as_default=False)
+        while not _hear_greeting(address, end):
+            time.sleep(AGAIN_SECONDS)
+        left = max(end - time.monotonic(), 1)
+        client = client_class(_tcp(address), timeout=left, set_as_default=False)
     except OSError as error:  # a timeout is one
         remedy = "start `dask scheduler` there, or correct --executor"
         raise DataError(f"no dask scheduler answers at {address}", remedy) from error
-    start = f"start `dask worker {tcp} --nworkers N --nthreads 1` on each machine"
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        for worker, threads in client.nthreads().items():
-            if threads != 1:
-                problem = f"the dask worker {worker} has {threads} threads; a process does one task"
-                raise DataError(problem, f"{start}, in place of this one")
+        _count_workers(client, address)
     except TimeoutError as error:
         client.close()
-        raise DataError(f"the dask scheduler at {address} has no workers", start) from error
+        problem = f"the dask scheduler at {address} has no workers"
+        raise DataError(problem, _start_worker(address)) from error
     except DataError:
         client.close()
         raise
     return client
+
+
+def _tcp(address: str) -> str:
+    return address.replace(DASK, "tcp://")
+
+
+def _start_worker(address: str) -> str:
+    return f"start `dask worker {_tcp(address)} --nworkers N --nthreads 1` on each machine"
+
+
+def _hear_greeting(address: str, end: float) -> bool:
+    """Return whether dask greets there, or nobody listens yet; dask would wait for ever for it.
+
+    Raises:
+        OSError: Somebody else listens, or the time is up.
+    """
+    host, _, port = address.removeprefix(DASK).rpartition(":")
+
+    def seconds() -> float:
+        return max(end - time.monotonic(), 0.001)
+
+    try:
+        connection = socket.create_connection((host.strip("[]"), int(port)), seconds())
+    except ConnectionRefusedError:
+        if time.monotonic() > end:
+            raise
+        return False
+    with connection:
+        heard, expected = b"", 8
+        while len(heard) < expected:
+            connection.settimeout(seconds())
+            if not (more := connection.recv(expected - len(heard))):
+                raise ConnectionError("the connection was closed")
+            heard += more
+            if len(heard) == expected == 8:  # the length of what follows
+                expected += min(int.from_bytes(heard, "little"), MOST_GREETING)
+        if b"pickle-protocol" not in heard:
+            raise ConnectionError("what listens there is no dask scheduler")
+    return True
+
+
+def _count_workers(client: Any, address: str) -> int:  # noqa: ANN401
+    """Return how many workers there are now.
+
+    Raises:
+        DataError: One does several tasks at a time; it may have joined just now.
+    """
+    workers: dict[str, int] = client.nthreads()
+    for worker, threads in workers.items():
+        if threads != 1:
+            problem = f"the dask worker {worker} has {threads} threads; a process does one task"
+            raise DataError(problem, f"{_start_worker(address)}, in place of this one")
+    return len(workers)

@@ -183,7 +183,8 @@ def given(name: str) -> bool:
 
 def choose_crew(workers: int, executor: str | None) -> Crew:
     """Return who does the tasks of a stage; a choice that cannot be is a usage error."""
-    executor = executor or (MPI if is_mpi_job() else PROCESSES)
+    if executor is None:
+        executor = MPI if is_mpi_job() else PROCESSES
     crew = build(Crew, {"workers": workers, "executor": executor})
     if crew.is_remote and given("workers"):
         raise click.UsageError(f"--workers is for processes of this machine, not {executor}")

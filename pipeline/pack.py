@@ -9,10 +9,10 @@ from tqdm import tqdm
 
 from pipeline.config import PackConfig
 from pipeline.disk import check_disk
-from pipeline.divide import divide
+from pipeline.divide import Work, divide
 from pipeline.encode import MEMORY
 from pipeline.executors import PROCESSES, Crew
-from pipeline.shard_task import make_shard
+from pipeline.shard_task import ShardTask, make_shard
 from pipeline.stage import (
     UNFINISHED,
     Outcome,
@@ -75,7 +75,7 @@ def _pack(
     )
     if manifest := finished(out, plan.stage, plan.config, plan.inputs):
         return Outcome(manifest, was_finished=True)
-    tasks = work.tasks()
+    tasks = _with_records(work)
     check_disk(out, tasks)
     done = run_parts(out, plan, tasks, make_shard, crew)
     progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
@@ -100,6 +100,19 @@ def _pack(
     manifest = replace(plan, files=files, counts=counts)
     finish(out, manifest)
     return Outcome(manifest, was_finished=False)
+
+
+def _with_records(work: Work) -> list[ShardTask]:
+    """Return the tasks, each with the records of the files that it reads."""
+    records = {
+        source.folder / name: record
+        for source in work.sources
+        for name, record in source.manifest.files.items()
+    }
+    paths = [(task, dict.fromkeys(group.path for group in task.groups)) for task in work.tasks()]
+    return [
+        replace(task, parts=tuple((path, records[path]) for path in read)) for task, read in paths
+    ]
 
 
 def _copy_tokenizer(folder: Path, out: Path) -> dict[str, FileRecord]:

@@ -4,6 +4,7 @@ The result is a pure function of the documents, the tokenizer and the configurat
 be made in any order, in any process, and made again.
 """
 
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +23,10 @@ from pipeline.layouts import RowMaker, encode_for, row_maker
 from pipeline.stage import Part
 from pipeline.stream import first_length
 from pipeline.words.spelling import EVERY_PIECE, Dropout
+from shards.errors import DataError
+from shards.files import hash_file
 from shards.format import Rows, ShardHeader
+from shards.manifest import FileRecord
 
 RESERVED_BYTES = 480_000_000
 """Of a process, for all but its table of words: Python and its libraries take 260 MB, and twice
@@ -47,6 +51,8 @@ class ShardTask:
         repetition: 0 where the source is packed for the first time, 1 for the second, ...
         share: Part of the documents that this repetition takes, by their hash.
         groups: Where the documents are.
+        parts: The files that hold them, as `fetch` wrote them: a task may be done late, and on a
+            machine that has other files under these paths.
         first_in_source: Number of the first document in its source; keys the random draws.
         first_document: Number of the first document among all inputs.
     """
@@ -62,6 +68,7 @@ class ShardTask:
     repetition: int = 0
     share: float = 1.0
     groups: tuple[RowGroup, ...] = ()
+    parts: tuple[tuple[Path, FileRecord], ...] = ()
     first_in_source: int = 0
     first_document: int = 0
 
@@ -72,7 +79,14 @@ class ShardTask:
 
 
 def make_shard(task: ShardTask) -> Part:
-    """Write the shard's train and validation files; a split without rows gets none."""
+    """Write the shard's train and validation files; a split without rows gets none.
+
+    Raises:
+        DataError: The tokenizer or the text is not what the task was planned with.
+    """
+    for path, record in task.parts:
+        if not record.stands(path):
+            raise _other_file(path)
     counts: Counter[str] = Counter()
     held = HeldRows(task.out, task.name, task.header, (task.config.seed, task.number))
     for (split, length), rows in rows_of(task, counts):
@@ -123,8 +137,15 @@ def _encoder(path: Path, content: str, memory: int) -> Encoder:
         content: Its hash: another tokenizer may come to lie at the same place.
         memory: Bytes.
     """
+    if path.is_file() and hash_file(path) != content:
+        raise _other_file(path)
     table = max(0.0, memory - RESERVED_BYTES) / GROWING_TABLE
     return Encoder(load_tokenizer(path), round(2 * table))  # it gives half to the table
+
+
+def _other_file(path: Path) -> DataError:
+    remedy = "have all machines see the same files, and run `python cli.py pack` again"
+    return DataError(f"{socket.gethostname()} has another {path} than this pack began with", remedy)
 
 
 def _blocks(task: ShardTask, counts: Counter[str]) -> Iterator[tuple[str, Chosen]]:

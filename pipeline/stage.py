@@ -5,6 +5,7 @@ each part that is done. When the last part is done the manifest of the whole rep
 """
 
 import json
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
@@ -13,15 +14,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from pipeline.executors import Crew, Plan, open_pool
+from pipeline.executors import Crew, open_pool
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, write_text
 from shards.manifest import MANIFEST_NAME, FileRecord, Manifest, difference, read_manifest
 
 UNFINISHED = ".unfinished"
+MARK = "command-"
+_TEMPORARY = re.compile(
+    r"(part-\d{5,}(-\d+)?\.(parquet|arrow)|manifest\.json|tokenizer(_config)?\.json)"
+    rf"(\.[0-9a-f]{{32}})?{re.escape(TEMPORARY_SUFFIX)}"
+)
+"""What a stage calls its files before they are whole; a person's own may lie beside them."""
 
 
 @dataclass(frozen=True)
@@ -156,11 +164,12 @@ def run_parts(
     _remove_temporaries(out)
     journal = _Journal(out, plan)
     if crew == Crew(1):
-        for task in tasks:
-            if task is not None:
-                yield task, journal.find(task) or journal.keep(task, function(task))
+        with journal.open():
+            for task in tasks:
+                if task is not None:
+                    yield task, journal.find(task) or journal.keep(task, function(task))
         return
-    with open_pool(crew, Plan(journal.path, plan.versions), function) as pool:
+    with open_pool(crew, journal.mark, plan.versions, function) as pool, journal.open():
         pending: deque[_Pending[AnyTask]] = deque()
         for task in tasks:
             if task is not None:
@@ -183,7 +192,7 @@ def finish(out: Path, manifest: Manifest) -> None:
 def _remove_temporaries(out: Path) -> None:
     """Remove what killed workers left half-written, each under a name of its own."""
     for path in out.rglob(f"*{TEMPORARY_SUFFIX}"):
-        if path.is_file():
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
@@ -224,18 +233,33 @@ def _take_first(pending: "deque[_Pending[AnyTask]]", journal: "_Journal") -> tup
 
 
 class _Journal:
-    """The parts of an unfinished stage, on disk."""
+    """The parts of an unfinished stage, on disk.
+
+    Raises:
+        DataError: The folder holds those of another plan.
+    """
 
     def __init__(self, out: Path, plan: Manifest) -> None:
-        self.out = out
+        self.out, self.plan = out, plan
         self.folder = out / UNFINISHED
-        self.path = self.folder / MANIFEST_NAME
-        old = read_manifest(self.folder)
-        if old is not None:
-            _check_same_plan(out, old, plan)
-        if old is None or old.versions != plan.versions:
+        self.mark = self.folder / f"{MARK}{uuid4().hex}"
+        self.old = read_manifest(self.folder)
+        if self.old is not None:
+            _check_same_plan(out, self.old, plan)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Write down the plan; for as long as this command lasts its mark stands, and no other."""
+        if self.old is None or self.old.versions != self.plan.versions:
             shutil.rmtree(self.folder, ignore_errors=True)
-            plan.write(self.folder)
+            self.plan.write(self.folder)
+        for mark in self.folder.glob(f"{MARK}*"):
+            mark.unlink()
+        self.mark.touch()
+        try:
+            yield
+        finally:
+            self.mark.unlink(missing_ok=True)
 
     def find(self, task: PartTask) -> Part | None:
         """Return a part whose record can be read and whose files stand, else None."""

@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
@@ -23,6 +25,8 @@ Handler = Callable[[int, FrameType | None], object] | int
 
 WINDOW_PER_WORKER = 2
 """Tasks in flight for each worker: enough to keep it busy, few enough to bound memory."""
+IDLE_SECONDS = 0.01
+"""So long a new process is busy, that the next task may start another."""
 IS_FORKED = sys.platform == "linux"
 """Whether workers are forked from a server. Elsewhere system libraries do not allow it."""
 
@@ -66,14 +70,22 @@ def _interrupts(handler: Handler) -> Iterator[None]:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
-def _start(executor: Executor) -> None:
+def _start(executor: Executor, workers: int, own: set[BaseProcess]) -> None:
     """Start all processes of an executor, and raise a Ctrl-C that came meanwhile after it.
 
     Before they are all known they could not be terminated, and would begin after our end.
+
+    Args:
+        executor: Starts a process for a task where none is idle.
+        workers: Its number of processes.
+        own: Receives them.
     """
+    others = set(multiprocessing.active_children())
     caught: list[int] = []
     with _interrupts(lambda number, _: caught.append(number)):
-        executor.submit(os.getpid)
+        while len(own) < workers:
+            executor.submit(time.sleep, IDLE_SECONDS)
+            own |= set(multiprocessing.active_children()) - others
     if caught:
         raise KeyboardInterrupt
 
@@ -108,11 +120,12 @@ def _begin(home: str) -> None:
 def process_pool(workers: int) -> Iterator[Executor]:
     """Yield an executor of `workers` new processes; on any exception they are terminated."""
     executor = ProcessPoolExecutor(workers, _context(), initializer=_begin, initargs=(__file__,))
+    own: set[BaseProcess] = set()
     try:
-        _start(executor)
+        _start(executor, workers, own)
         yield executor
     except BaseException as error:
-        for process in multiprocessing.active_children():
+        for process in own:
             process.terminate()
         if isinstance(error, BrokenProcessPool):
             remedy = "run the command again, with fewer --workers if memory was short"

@@ -1,17 +1,32 @@
 """Files that are whole or absent: temporary name, flush, rename; and their content hashes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from blake3 import blake3
 
 TEMPORARY_SUFFIX = ".partial"
-ATTEMPT: ContextVar[str] = ContextVar("ATTEMPT", default="")
-"""Comes before the suffix where a task may be done twice at the same time, by two machines."""
+
+
+class Attempt(NamedTuple):
+    """One of several attempts at a task, made by two machines perhaps at the same time.
+
+    Attributes:
+        name: Comes before the suffix of temporary names.
+        check: Called before a file takes its place; raises where it must not.
+    """
+
+    name: str = ""
+    check: Callable[[], None] = lambda: None
+
+
+_ONLY_ATTEMPT = Attempt()
+ATTEMPT: ContextVar[Attempt] = ContextVar("ATTEMPT", default=_ONLY_ATTEMPT)
+"""The attempt that this thread makes."""
 
 
 @contextmanager
@@ -22,12 +37,14 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     write names no file by itself; here it does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ATTEMPT.get() + TEMPORARY_SUFFIX)
+    attempt = ATTEMPT.get()
+    temporary = path.with_name(path.name + attempt.name + TEMPORARY_SUFFIX)
     try:
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        attempt.check()
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 All shards together are divided into 64 parts, and a window has a block of neighbouring rows from a
 random place of each part: the mix of the whole corpus, whatever the order of its sources. Rows are
 shuffled inside a window. Reads stay local, so a cold disk keeps up, and any position is found by
-division. Nothing but arithmetic decides the order, so every version of numpy gives the same.
+division. Nothing but arithmetic decides the order, so every version of numpy gives the same. How
+many rows a block has depends on their width, so that a window of wide rows takes no more memory.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ BLOCK_ROWS = 512
 """Neighbours that stay in one window; of 128 tokens they are 160 kB, in one piece a column."""
 WINDOW_BLOCKS = 64
 WINDOW_ROWS = BLOCK_ROWS * WINDOW_BLOCKS
+WINDOW_BYTES = 32_000_000
+"""What a window may take: rows of 976 bytes and more have smaller blocks."""
 ROUNDS = 32
 """Rounds of swap-or-not. After r, all but 2^-r of a block's chance to stay is gone."""
 
@@ -26,7 +29,7 @@ class Window:
 
     Attributes:
         epoch: The epoch that all its rows belong to.
-        blocks: (b,) numbers of its blocks, rising: block i has rows from i * BLOCK_ROWS on.
+        blocks: (b,) numbers of its blocks, rising: block i has rows from i * block_rows on.
         order: (n,) the order of its rows: which of the rows of `blocks`, counted in turn, is next.
     """
 
@@ -40,39 +43,60 @@ class Order:
     """An endless sequence of epochs over `rows` rows.
 
     The last, short block of an epoch stays last, so that a position maps to its window by division.
+
+    Attributes:
+        rows: How many there are.
+        seed: Another one gives another order.
+        block_rows: Rows of a block; as `fitting_block` says, where rows are read.
     """
 
     rows: int
     seed: int
+    block_rows: int = BLOCK_ROWS
 
     def take(self, cursor: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return (row numbers, epochs), each (count,), for positions `cursor` and on."""
-        indices, epochs = [], []
-        while count > 0:
-            number, place = self.find(cursor)
+        index, epochs = np.empty(count, np.int64), np.empty(count, np.int64)
+        filled = 0
+        while filled < count:
+            number, place = self.find(cursor + filled)
             window = self.window(number)
-            rows = (window.blocks[:, None] * BLOCK_ROWS + np.arange(BLOCK_ROWS)).reshape(-1)
-            rows = rows[window.order[place : place + count]]
-            indices.append(rows)
-            epochs.append(np.full(len(rows), window.epoch, np.int64))
-            cursor += len(rows)
-            count -= len(rows)
-        return np.concatenate(indices), np.concatenate(epochs)
+            rows = (window.blocks[:, None] * self.block_rows + np.arange(self.block_rows)).ravel()
+            chosen = window.order[place : place + count - filled]
+            here = slice(filled, filled + len(chosen))
+            index[here], epochs[here] = rows[chosen], window.epoch
+            filled += len(chosen)
+        return index, epochs
 
     def find(self, cursor: int) -> tuple[int, int]:
         """Return the number of the window, through all epochs, that has a position, and where."""
         epoch, position = divmod(cursor, self.rows)
-        window, place = divmod(position, WINDOW_ROWS)
+        window, place = divmod(position, self.window_rows)
         return epoch * self._windows + window, place
 
     def window(self, number: int) -> Window:
         """Return a window by its number through all epochs."""
-        return _window(self.rows, self.seed, *divmod(number, self._windows))
+        epoch, number = divmod(number, self._windows)
+        return _window(self.rows, self.seed, self.block_rows, epoch, number)
+
+    @property
+    def window_rows(self) -> int:
+        """Return how many rows a window has; the last of an epoch may have fewer."""
+        return self.block_rows * WINDOW_BLOCKS
 
     @property
     def _windows(self) -> int:
         """Return how many windows an epoch has."""
-        return -(-self.rows // WINDOW_ROWS)
+        return -(-self.rows // self.window_rows)
+
+
+def fitting_block(row_bytes: int) -> int:
+    """Return the rows of a block: BLOCK_ROWS, or as many as WINDOW_BYTES has room for, at least 1.
+
+    A power of two, so that blocks of rows of about the same width are the same.
+    """
+    most = max(1, WINDOW_BYTES // (WINDOW_BLOCKS * row_bytes))
+    return min(BLOCK_ROWS, 1 << most.bit_length() - 1)
 
 
 def share(step: int, batch_size: int, process: int = 0, processes: int = 1) -> tuple[int, int]:
@@ -85,25 +109,26 @@ def share(step: int, batch_size: int, process: int = 0, processes: int = 1) -> t
 
 
 @lru_cache(maxsize=2)
-def _window(rows: int, seed: int, epoch: int, number: int) -> Window:
+def _window(rows: int, seed: int, block_rows: int, epoch: int, number: int) -> Window:
     """Return a window of an epoch: a block of each of WINDOW_BLOCKS parts of all rows.
 
     Each part has an order of its own. The last block, which may be short, is in the last window.
     """
     epoch_key = _hash(np.array([seed], np.uint64), np.array([epoch], np.uint64))
     keys = _hash(epoch_key, np.arange(WINDOW_BLOCKS + 1, dtype=np.uint64))
-    last = -(-rows // BLOCK_ROWS) - 1
+    last = -(-rows // block_rows) - 1
     ends = np.arange(WINDOW_BLOCKS + 1) * last // WINDOW_BLOCKS
     sizes = np.diff(ends)
     goes_on = sizes > number
     sizes = sizes[goes_on]
     places = _permute(np.full(len(sizes), number), sizes, keys[:-1][goes_on])
     blocks = ends[:-1][goes_on] + places
-    left = rows - number * WINDOW_ROWS
-    if left <= WINDOW_ROWS:
+    window_rows = block_rows * WINDOW_BLOCKS
+    left = rows - number * window_rows
+    if left <= window_rows:
         blocks = np.append(blocks, last)
     window_key = _hash(keys[-1:], np.array([number], np.uint64))
-    return Window(epoch, blocks, _shuffled(min(left, WINDOW_ROWS), window_key))
+    return Window(epoch, blocks, _shuffled(min(left, window_rows), window_key))
 
 
 def _shuffled(count: int, key: NDArray[np.uint64]) -> NDArray[np.int64]:

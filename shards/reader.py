@@ -2,10 +2,12 @@
 
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,10 @@ def open_shard(path: Path) -> tuple[ShardHeader, Rows]:
     """
     with _whole(path):
         header, columns = _parse(pa.memory_map(str(path)).read_buffer())
-    columns.setdefault("masks", np.empty((len(columns["length"]), 0), np.uint8))
-    return header, Rows(**columns)
+        room = vars(make_room(header, 0))
+        views = {name: _view(column, room[name].dtype) for name, column in columns.items()}
+    views.setdefault("masks", np.empty((len(views["length"]), 0), np.uint8))
+    return header, Rows(**views)
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,18 @@ def find_shard(path: Path) -> Shard:
     Raises:
         DataError: As `open_shard`.
     """
-    with _whole(path):
-        seen = _read_ends(path)
-        with path.open("rb") as file:
-            # Not pyarrow's map: it would have the system read megabytes that nobody asked for.
-            content = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    with _whole(path), path.open("rb", buffering=0) as file:
+        seen = _read_ends(file)
+        # Not pyarrow's map: it would have the system read megabytes that nobody asked for.
+        content = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         header, columns = _parse(content)
-    offsets = {name: view.ctypes.data - content.address for name, view in columns.items()}
-    return Shard(path, seen, header, len(columns["length"]), offsets)
+    count = len(columns["length"])
+    # Not views: for what is asked of each shard of many, numpy takes too long.
+    offsets = {
+        name: column.buffers()[-1].address - content.address if count else 0
+        for name, column in columns.items()
+    }
+    return Shard(path, seen, header, count, offsets)
 
 
 @contextmanager
@@ -98,39 +106,44 @@ def _whole(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is not a whole shard ({error})", REPACK) from error
 
 
-def _parse(content: pa.Buffer) -> tuple[ShardHeader, dict[str, NDArray[Any]]]:
-    """Return the header of a shard and its columns, views of `content`.
+def _parse(content: pa.Buffer) -> tuple[ShardHeader, dict[str, pa.Array]]:
+    """Return the header of a shard and its columns, whose values are in `content`.
 
     Raises:
         ValueError: It is no shard, or pyarrow says so with an exception of its own.
     """
     reader = ipc.open_file(content)
-    header = read_header(reader.schema)
+    header = _read_header(reader.schema.serialize().to_pybytes())
     if reader.num_record_batches != 1:
         raise ValueError(f"{reader.num_record_batches} record batches, not 1")
     batch = reader.get_batch(0)
     batch.validate()
-    if not all(_lies_in(content, column) for column in batch.columns):
+    columns = dict(zip(reader.schema.names, batch.columns, strict=True))
+    if not all(_lies_in(content, column) for column in columns.values()):
         raise ValueError("compressed columns")
-    if any(column.null_count for column in batch.columns):
+    if any(column.null_count for column in columns.values()):
         raise ValueError("nulls")
-    room = vars(make_room(header, 0))
-    return header, {name: _view(batch[name], room[name].dtype) for name in batch.schema.names}
+    return header, columns
 
 
-def _read_ends(path: Path) -> tuple[int, int]:
+@lru_cache(maxsize=8)
+def _read_header(schema: bytes) -> ShardHeader:
+    """Read the header from a schema as it is stored: of many shards the same."""
+    return read_header(ipc.read_schema(pa.py_buffer(schema)))
+
+
+def _read_ends(file: FileIO) -> tuple[int, int]:
     """Read where a file says what it holds, and return its size and time.
 
     A disk that errs there is an error then, and not the end of the process. And a mapped page that
     is in memory already does not make the system read megabytes around it.
     """
-    with path.open("rb", buffering=0) as file:
-        status = os.fstat(file.fileno())
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-        for place in (0, max(0, status.st_size - END_BYTES)):
-            file.seek(place)
-            file.read(END_BYTES)
+    status = os.fstat(file.fileno())
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+    for place in (0, max(0, status.st_size - END_BYTES)):
+        file.seek(place)
+        file.read(END_BYTES)
     return _look(status)
 
 
@@ -141,8 +154,8 @@ def _look(status: os.stat_result) -> tuple[int, int]:
 def _lies_in(content: pa.Buffer, column: pa.Array) -> bool:
     """Return whether a column's values are the file's own bytes, not a decompressed copy."""
     values = [buffer for buffer in column.buffers() if buffer is not None and buffer.size]
-    end = content.address + content.size
-    return all(content.address <= b.address and b.address + b.size <= end for b in values)
+    start, end = content.address, content.address + content.size
+    return all(start <= one.address and one.address + one.size <= end for one in values)
 
 
 def _view(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -178,7 +191,8 @@ class ShardFolder:
         self.header = _choose(folder, headers, max_length)
         self.found = []
         start = f"{split}/{self.header.max_length}/"
-        for name in sorted(name for name in self.manifest.files if name.startswith(start)):
+        names = (name for name in self.manifest.files if name.startswith(start))
+        for name in sorted(names, key=_numbers):
             if not self.manifest.files[name].stands(folder / name):
                 raise DataError(f"{folder / name} is not what was packed", REPACK)
             shard = find_shard(folder / name)
@@ -195,7 +209,10 @@ class ShardFolder:
         return ShardFolder, (self.folder, self.split, self.header.max_length)
 
     def shards(self) -> Iterator[Rows]:
-        """Yield the rows of each shard in turn, in the order of their numbers; views of files."""
+        """Yield the rows of each shard in turn; views of files.
+
+        In the order of their numbers: part 9, then its further files 9-1 and 9-2, then part 10.
+        """
         yield from (shard.rows for shard in self.found)
 
     def gather(self, index: NDArray[np.int64]) -> Rows:
@@ -204,8 +221,12 @@ class ShardFolder:
         For a few rows anywhere; `shards.shuffled` is for all rows in the order of training.
 
         Raises:
+            IndexError: A number is below 0, or there are not so many rows.
             DataError: A shard has changed since it was opened, or is gone.
         """
+        if len(index) and not 0 <= index.min() <= index.max() < len(self):
+            problem = f"rows {index.min()} to {index.max()} of {self.folder}, which has {len(self)}"
+            raise IndexError(problem)
         rows = make_room(self.header, len(index))
         shard_of = np.searchsorted(self.ends, index, side="right")
         for number in np.unique(shard_of):
@@ -220,6 +241,11 @@ class ShardFolder:
             for name, column in vars(rows).items():
                 column[places] = vars(part)[name]
         return rows
+
+
+def _numbers(name: str) -> list[int]:
+    """Return the part's number and, where it goes on in other files, the file's: the sort key."""
+    return [int(number) for number in re.findall(r"\d+", name.rpartition("/")[2])]
 
 
 def _choose(folder: Path, headers: dict[int, ShardHeader], max_length: int | None) -> ShardHeader:

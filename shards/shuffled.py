@@ -3,7 +3,13 @@
 A window's blocks are read into a buffer by a thread, and a batch is gathered from there, one copy a
 column. Blocks are read, not mapped, because of what a disk or another program may do meanwhile: a
 read that fails is an error with a message, a mapped page that fails ends the process. It also maps
-no pages, so what is resident is two windows, whatever the size of the shards.
+no pages, so what is resident is two windows, whatever the size of the shards: 22 MB for rows of 128
+tokens with four mask sets, and at most 64 MB unless rows are of over 500 kB (`fitting_block`).
+
+A shard that is written to meanwhile is known by its size and modification time, which are compared
+before a window's rows are read from it and after. What escapes is for `verify` to find: a program
+that sets the time back, or writes through pages that it has mapped (the time moves when the system
+sees fit); on a network, a change that this machine has not heard of yet.
 """
 
 import os
@@ -19,7 +25,7 @@ from numpy.typing import NDArray
 
 from shards.errors import DataError
 from shards.format import Rows, concatenate, make_room
-from shards.order import BLOCK_ROWS, WINDOW_ROWS, Order, Window
+from shards.order import Order, Window, fitting_block
 from shards.reader import Shard, ShardFolder
 
 Piece = tuple[int, int, Rows]
@@ -34,7 +40,7 @@ class ShuffledRows:
 
     What is read is a function of (shards, seed, cursor) alone. It is meant for rising cursors: a
     jump to another window waits for the disk. One thread at a time may call it; another process
-    gets its own by pickling.
+    gets its own by pickling, or by being forked.
 
     Args:
         shards: Where the rows are.
@@ -49,11 +55,16 @@ class ShuffledRows:
             problem = f"{shards.folder} has no rows of the {shards.split} split"
             raise DataError(problem, "run `python cli.py pack` on more text")
         self.shards = shards
-        self.order = Order(len(shards), seed)
+        self.order = Order(len(shards), seed, fitting_block(shards.header.row_bytes))
+        self._start()
+
+    def _start(self) -> None:
+        """Begin with empty buffers and a thread of this process: one that forks gets no threads."""
+        self._process = os.getpid()
         # A single thread, so that what was begun before a jump is done before what comes after.
         self._thread = ThreadPoolExecutor(1, "read ahead")
-        size = min(len(shards), WINDOW_ROWS)
-        self._now, self._next = (make_room(shards.header, size) for _ in range(2))
+        size = min(len(self.shards), self.order.window_rows)
+        self._now, self._next = (make_room(self.shards.header, size) for _ in range(2))
         self._window: tuple[int, Window] | None = None
         self._ahead: tuple[int, Future[Window]] | None = None
 
@@ -67,6 +78,10 @@ class ShuffledRows:
         Raises:
             DataError: A shard has changed, is gone, or cannot be read.
         """
+        if self._process != os.getpid():
+            self._start()
+        if not count:
+            return make_room(self.shards.header, 0), np.empty(0, np.int64)
         parts, epochs = [], []
         while count > 0:
             number, place = self.order.find(cursor)
@@ -89,6 +104,7 @@ class ShuffledRows:
         if ahead is None or ahead[0] != number:
             ahead = self._begin(number)
         window = ahead[1].result()
+        self._window = None  # an interrupt may come before the buffers and this agree again
         self._now, self._next = self._next, self._now
         self._window = number, window
         self._ahead = self._begin(number + 1)
@@ -103,18 +119,18 @@ class ShuffledRows:
 def _read_window(shards: ShardFolder, order: Order, number: int, out: Rows) -> Window:
     """Read the blocks of a window into `out`, one after another."""
     window = order.window(number)
-    pieces = list(_pieces(shards, window, out))
+    pieces = list(_pieces(shards, window, order.block_rows, out))
     for act in (_announce, _fill):
         for shard, group in groupby(pieces, key=itemgetter(0)):
             _visit(shards.found[shard], group, act)
     return window
 
 
-def _pieces(shards: ShardFolder, window: Window, out: Rows) -> Iterator[Piece]:
+def _pieces(shards: ShardFolder, window: Window, block_rows: int, out: Rows) -> Iterator[Piece]:
     """Yield the blocks of a window, cut where a shard ends."""
     ends, filled = shards.ends.tolist(), 0
     for block in window.blocks.tolist():
-        row, stop = block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, len(shards))
+        row, stop = block * block_rows, min((block + 1) * block_rows, len(shards))
         while row < stop:
             number = bisect_right(ends, row)
             count = min(stop, ends[number]) - row
@@ -133,6 +149,7 @@ def _visit(shard: Shard, pieces: Iterable[Piece], act: Act) -> None:
                 for name, start in shard.offsets.items():
                     column = vars(rows)[name]
                     act(file, start + first * column.strides[0], memoryview(column).cast("B"))
+            shard.check(os.fstat(file.fileno()))  # what came before may have been read too late
     except (OSError, EOFError) as error:
         raise shard.error(f"cannot be read ({error})") from error
 

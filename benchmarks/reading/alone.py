@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from shards.order import WINDOW_ROWS
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
 
@@ -31,13 +30,15 @@ class Epoch:
     """What reading every row once was like.
 
     Attributes:
-        first_ms: From opening the folder to the first batch.
-        rows_per_s: Over the epoch.
+        open_ms: To open the folder.
+        first_ms: From before opening it to the first batch.
+        rows_per_s: From the first batch to the end of the epoch.
         slowest_rows_per_s: Of a window, the slowest.
         growth_mb: Of the anonymous memory (RssAnon), from the third window to the end.
         anonymous_mb: At the end, Python and libraries included.
     """
 
+    open_ms: float
     first_ms: float
     rows_per_s: float
     slowest_rows_per_s: float
@@ -55,21 +56,26 @@ def read_epoch(folder: Path, group: Path | None) -> Epoch:
     if group is not None:
         (group / "cgroup.procs").write_text(str(os.getpid()))
     start = time.perf_counter()
-    rows = ShuffledRows(ShardFolder(folder, "train"), seed=0)
+    shards = ShardFolder(folder, "train")
+    opened = time.perf_counter()
+    rows, count = ShuffledRows(shards, seed=0), len(shards)
     rows.read(0, BATCH)
-    first = time.perf_counter() - start
-    count = len(rows.shards)
     marks, before = [time.perf_counter()], anonymous_mb()
     for cursor in range(BATCH, count, BATCH):
         rows.read(cursor, min(BATCH, count - cursor))
-        if cursor % WINDOW_ROWS == 0:
+        if cursor % rows.order.window_rows == 0:
             marks.append(time.perf_counter())
             if len(marks) == 3:
                 before = anonymous_mb()
-    after, seconds = anonymous_mb(), time.perf_counter() - start
+    after, seconds = anonymous_mb(), time.perf_counter() - marks[0]
     windows = [end - begin for begin, end in pairwise(marks)] or [seconds]
     return Epoch(
-        first * 1e3, count / seconds, min(count, WINDOW_ROWS) / max(windows), after - before, after
+        open_ms=(opened - start) * 1e3,
+        first_ms=(marks[0] - start) * 1e3,
+        rows_per_s=(count - BATCH) / seconds,
+        slowest_rows_per_s=min(count, rows.order.window_rows) / max(windows),
+        growth_mb=after - before,
+        anonymous_mb=after,
     )
 
 

@@ -94,21 +94,29 @@ def check_equal(rows: Rows, theirs: dict[str, torch.Tensor]) -> None:
             raise SystemExit(f"{name} differs from that of `datasets`")
 
 
-def rate(batches: Batches, count: int) -> float:
-    """Return rows a second of the next batches, at most `count`."""
-    start, rows = time.perf_counter(), 0
+def rate(batches: Batches, count: int) -> tuple[float, float]:
+    """Return rows a second of at most `count` batches after the next one, and the cores in use.
+
+    The next one comes before the clock starts: whoever fills a buffer first has filled it then.
+    """
+    next(batches)
+    begun, worked, rows = time.perf_counter(), time.process_time(), 0
     for batch in islice(batches, count):
         rows += len(next(iter(batch)))
-    return rows / (time.perf_counter() - start)
+    seconds = time.perf_counter() - begun
+    return rows / seconds, (time.process_time() - worked) / seconds
 
 
 def cold_rates(paths: Sequence[Path], cache: Path, seed: int, count: int) -> tuple[float, float]:
-    """Return rows a second of `shuffled` and of `streamed` from a disk that has all to read."""
+    """Return rows a second of `shuffled` and of `streamed` from a disk that has all to read.
+
+    All is evicted, then the first batch is drawn, and the clock starts: as `read_epoch` does it.
+    """
     peers = Peers(paths, cache)
     copy = [Path(file["filename"]) for file in peers.dataset.cache_files]
     rates = []
     for side in (peers.shuffled, peers.streamed):
         batches = side(seed)
         evict(copy)
-        rates.append(rate(batches, count))
+        rates.append(rate(batches, count)[0])
     return rates[0], rates[1]

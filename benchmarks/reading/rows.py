@@ -10,8 +10,8 @@ from shards.manifest import Manifest
 from shards.writer import write_shard
 
 WIDTH, SETS = 128, 4
-SHARD_BYTES = 220_000_000
-"""What `pack` makes of the 256 MB of text that a shard is for."""
+SHARD_BYTES = 40_000_000
+"""About what `pack` writes into a shard."""
 DOCUMENT_ROWS = 12
 HEADER = ShardHeader(
     max_length=WIDTH, vocab_size=30522, mask_sets=SETS, mask_probability=0.15, pad_token_id=0,
@@ -21,7 +21,7 @@ HEADER = ShardHeader(
 
 def write_rows(folder: Path, size: int) -> list[Path]:
     """Write at least `size` bytes of rows, in four shards or more; return where they are."""
-    shards = max(4, -(-size // SHARD_BYTES))
+    shards = shards_for(size)
     rows = -(-size // (shards * HEADER.row_bytes))
     files = {}
     for number in range(shards):
@@ -30,6 +30,11 @@ def write_rows(folder: Path, size: int) -> list[Path]:
     counts = {"header": asdict(HEADER)}
     Manifest(stage="pack", config={}, inputs={}, files=files, counts=counts).write(folder)
     return [folder / name for name in files]
+
+
+def shards_for(size: int) -> int:
+    """Return how many shards so many bytes of rows are written in."""
+    return max(4, -(-size // SHARD_BYTES))
 
 
 def _make(number: int, rows: int) -> Rows:

@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reading.alone import BATCH
-from shards.order import BLOCK_ROWS, Order
+from shards.order import BLOCK_ROWS
 from shards.reader import ShardFolder
+from shards.shuffled import ShuffledRows
 
 
 def quality(shards: ShardFolder, seed: int) -> dict[str, tuple[float, float]]:
     """Return by name what is found of an epoch, and of a random permutation."""
     document = np.concatenate([rows.document for rows in shards.shards()])
     shard = np.repeat(np.arange(len(shards.found)), [one.count for one in shards.found])
-    index, _ = Order(len(shards), seed).take(0, len(shards))
+    index, _ = ShuffledRows(shards, seed).order.take(0, len(shards))
     chance = np.random.default_rng(seed).permutation(len(shards))
     found, expected = (dict(_figures(order, document, shard)) for order in (index, chance))
     return {name: (found[name], expected[name]) for name in found}

@@ -1,6 +1,7 @@
 """The parts of the benchmark of reading, and one run of it on a few MB of rows."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from benchmarks import read
 from benchmarks.reading.alone import read_epoch
 from benchmarks.reading.disk import disk_rates, evict, limited_memory
 from benchmarks.reading.peers import check_equal, in_memory, ours, rate
-from benchmarks.reading.rows import HEADER, write_rows
+from benchmarks.reading.rows import HEADER, shards_for, write_rows
 from benchmarks.reading.shuffle import quality
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
@@ -39,7 +40,40 @@ def test_both_numpy_sides_give_batches_of_all_columns(folder: Path):
     tensors = next(ours(ShuffledRows(shards, seed=0), 0))
     arrays = next(in_memory(shards, seed=0))
     assert [tuple(one.shape) for one in tensors] == [one.shape for one in arrays]
-    assert rate(iter([arrays, arrays]), 2) > 0
+    assert rate(iter([arrays, arrays]), 2)[0] > 0
+
+
+def test_the_shards_are_of_the_size_that_pack_writes():
+    assert (shards_for(2_000_000_000), shards_for(1)) == (50, 4)
+
+
+def test_filling_a_buffer_before_the_first_batch_is_not_counted():
+    def batches():
+        time.sleep(0.5)
+        for _ in range(11):
+            time.sleep(0.001)
+            yield [np.empty(100)]
+
+    rows_per_s, cores = rate(batches(), 400)
+    assert 1000 / 0.4 < rows_per_s < 1000 / 0.01
+    assert 0 <= cores < 2
+
+
+def test_a_ratio_is_that_of_the_rates_beside_it():
+    rates = {
+        "hearth": [100.0, 300.0, 200.0],
+        "hearth, int64": [80.0, 60.0, 100.0],
+        "plain gather": [100.0, 400.0, 500.0],
+        "shuffle": [10.0, 5.0, 1.0],
+        "stream": [20.0, 20.0, 50.0],
+    }
+    assert read.ratios(rates) == {
+        "ratio": 40.0,
+        "ratio_streamed": 10.0,
+        "ratio_int64": 16.0,
+        "rows_per_s": 200,
+        "of_gather_rate": 0.5,
+    }
 
 
 def test_sides_that_differ_stop_the_benchmark(folder: Path):
@@ -58,7 +92,7 @@ def test_sides_that_differ_stop_the_benchmark(folder: Path):
 def test_an_epoch_is_measured(folder: Path):
     epoch = read_epoch(folder, None)
     assert 0 < epoch.slowest_rows_per_s <= 1e9
-    assert epoch.first_ms > 0
+    assert 0 < epoch.open_ms < epoch.first_ms
     assert epoch.anonymous_mb > 1
 
 
@@ -90,7 +124,8 @@ def test_the_benchmark_ends_with_a_line_of_json(tmp_path: Path):
     result = CliRunner().invoke(read.main, ["--size", "5MB", "--folder", str(tmp_path)])
     assert result.exit_code == 0, result.output
     last = json.loads(result.output.splitlines()[-1])
-    wanted = {"ratio", "rows_per_s", "of_gather_rate", "anon_mb_growth", "cold_rows_per_s"}
+    wanted = {"ratio", "ratio_streamed", "cold_ratio_streamed", "open_ms_per_shard", "rows_per_s"}
+    wanted |= {"cold_rows_per_s", "of_gather_rate", "anon_mb_growth"}
     assert wanted <= last.keys()
     assert last["rows_per_s"] > 0
     assert list(tmp_path.iterdir()) == []

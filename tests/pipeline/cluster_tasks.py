@@ -46,7 +46,7 @@ def write_number(task: Number) -> Part:
     if task.value == 5 and task.how == "wrong":
         raise DataError("number 5 is wrong", "take another")
     if task.value == 5 and task.how == "deadly" and not attempt:
-        (task.out / "5.txt.x.partial").write_text("half")
+        (task.out / f"part-00005.arrow.{0:032x}.partial").write_text("half")
         os.kill(os.getpid(), signal.SIGKILL)
     write_text(task.out / f"{task.value}.txt", str(task.value))
     return Part({f"{task.value}.txt": record_file(task.out / f"{task.value}.txt")})

@@ -154,8 +154,10 @@ def test_an_mpi_job_that_died_is_run_again_and_keeps_what_was_finished(mpiexec, 
     assert_whole(out)
 
 
-def test_an_interrupt_ends_a_run_on_dask_within_seconds(dask, environment, tmp_path):
-    command = [sys.executable, str(TASKS), str(tmp_path / "out"), dask.address, "slow"]
+def test_an_interrupt_ends_a_run_on_dask_within_seconds(dask, environment, run, tmp_path):
+    """What its workers have begun comes to its end, and writes nothing any more."""
+    out = tmp_path / "out"
+    command = [sys.executable, str(TASKS), str(out), dask.address, "slow"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -167,9 +169,35 @@ def test_an_interrupt_ends_a_run_on_dask_within_seconds(dask, environment, tmp_p
         assert process.stderr.read().splitlines()[-1] == "interrupted"
         assert process.wait() == 1
         assert time.monotonic() - start < 4
-    begun = attempts(tmp_path / "out")
-    time.sleep(6)  # what was begun comes to its end; nothing else is begun
-    assert attempts(tmp_path / "out") == begun
+    begun = attempts(out)
+    assert run(sys.executable, TASKS, out, "processes").returncode == 0
+    time.sleep(max(0, 6 - (time.monotonic() - start)))
+    assert all(attempts(out)[number] == begun.get(number, 0) + (number > 3) for number in range(12))
+    manifest = read_manifest(out)
+    assert manifest is not None
+    for name, record in manifest.files.items():
+        assert (out / name).stat().st_mtime_ns == record.mtime_ns
+    assert_whole(out)
+
+
+def test_a_scheduler_that_dies_is_one_line(tmp_path, environment):
+    cluster = Dask(tmp_path, environment)
+    command = [sys.executable, str(TASKS), str(tmp_path / "out"), cluster.address, "slow"]
+    try:
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == "0\n"
+            cluster.processes[0].kill()
+            start = time.monotonic()
+            [line] = process.stderr.read().splitlines()
+            assert process.wait() == 1
+        assert line.startswith(f"Error: the scheduler at {cluster.address} is gone: start it")
+        assert time.monotonic() - start < 20
+    finally:
+        cluster.stop()
 
 
 def test_a_pack_on_dask_and_on_mpi_has_the_bytes_of_one_process(

@@ -231,6 +231,49 @@ def test_the_plan_is_written_before_the_first_part(tmp_path: Path, tasks: list[L
     assert names_in(tmp_path) == {".unfinished/manifest.json"}
 
 
+def test_a_cluster_that_cannot_be_does_not_claim_the_folder(tmp_path: Path):
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match="not the first of an MPI job"):
+        list(run_parts(out, PLAN, [Letter("a", out)], write_letter, Crew(1, "mpi")))
+    assert not out.exists()
+
+
+def marks(folder: Path) -> list[str]:
+    return [path.name for path in (folder / UNFINISHED).glob("command-*")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_mark_of_a_command_stands_as_long_as_it_works(tmp_path, tasks, workers: int):
+    """Tasks of a command that was killed find theirs no more."""
+    (tmp_path / UNFINISHED).mkdir()
+    PLAN.write(tmp_path / UNFINISHED)
+    (tmp_path / UNFINISHED / "command-killed").touch()
+    results = run_parts(tmp_path, PLAN, tasks, write_letter, Crew(workers))
+    next(results)
+    [mark] = marks(tmp_path)
+    assert mark != "command-killed"
+    results.close()
+    assert marks(tmp_path) == []
+
+
+def test_only_what_a_stage_has_left_half_written_is_removed(made: Path):
+    attempt = "0123456789abcdef" * 2
+    left = {
+        "train/64/part-00003.arrow.partial",
+        f"validation/64/part-00003-1.arrow.{attempt}.partial",
+        f"part-00012.parquet.{attempt}.partial",
+        "tokenizer/tokenizer.json.partial",
+        "manifest.json.partial",
+    }
+    mine = {"thesis.partial", "notes/part-one.arrow.partial", "train/part-00003.csv.partial"}
+    before = names_in(made)
+    for name in left | mine:
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).touch()
+    finish(made, PLAN)
+    assert names_in(made) == before | mine
+
+
 def test_a_part_is_recorded_as_soon_as_it_is_done(half_made: Path):
     records = {
         path.name: json.loads(path.read_text()) for path in (half_made / UNFINISHED).glob("?.json")

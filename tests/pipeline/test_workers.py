@@ -106,6 +106,25 @@ def _pid(_: int) -> int:
     return os.getpid()
 
 
+def test_all_processes_are_there_from_the_beginning():
+    """One that is not known yet could not be ended."""
+    before = set(multiprocessing.active_children())
+    with process_pool(3):
+        assert len(set(multiprocessing.active_children()) - before) == 3
+
+
+def test_a_process_that_is_not_of_the_pool_is_left_alone():
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    other.start()
+    try:
+        with pytest.raises(ZeroDivisionError), process_pool(1) as executor:
+            executor.submit(operator.truediv, 1, 0).result()
+        assert is_alive(other.pid or 0)
+    finally:
+        other.kill()
+        other.join()
+
+
 def test_an_exception_of_a_task_is_raised_and_ends_the_workers():
     before = set(multiprocessing.active_children())
     with pytest.raises(ZeroDivisionError), process_pool(2) as executor:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shards.format import NO_LABEL, Rows, ShardHeader
+from shards.format import NO_LABEL, Rows, ShardHeader, make_room
 from shards.manifest import Manifest
 from shards.writer import write_shard
+from tests.shards.shuffling import SIZES
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 
@@ -106,3 +107,26 @@ def folder(tmp_path: Path, make_header, make_rows, write_folder) -> Path:
     }
     write_folder(tmp_path / "shards", header, shards)
     return tmp_path / "shards"
+
+
+@pytest.fixture(scope="module")
+def make_folder(tmp_path_factory, make_header, write_folder):
+    """Return a function that writes shards of these sizes; each row tells its number by itself."""
+
+    def make(sizes: tuple[int, ...] = SIZES, **changes: object) -> Path:
+        header = make_header(**changes)
+        rows = make_room(header, sum(sizes))
+        rows.document[:] = np.arange(len(rows))
+        for name, column in vars(rows).items():
+            places = np.arange(column.size).reshape(column.shape)
+            column[:] = rows.document if name == "document" else places * 2654435761 >> 7
+        ends = np.cumsum(sizes)
+        shards = {
+            f"train/{header.max_length}/part-{number:05d}.arrow": rows.take(slice(end - size, end))
+            for number, (size, end) in enumerate(zip(sizes, ends, strict=True))
+        }
+        folder = tmp_path_factory.mktemp("shuffled")
+        write_folder(folder, header, shards)
+        return folder
+
+    return make

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.order import BLOCK_ROWS, WINDOW_BLOCKS, WINDOW_ROWS, Order, _permute, share
+from shards.order import (
+    BLOCK_ROWS,
+    WINDOW_BLOCKS,
+    WINDOW_BYTES,
+    WINDOW_ROWS,
+    Order,
+    _permute,
+    fitting_block,
+    share,
+)
 
 EDGE = WINDOW_ROWS
 ROWS = st.integers(1, 600) | st.integers(1, 100_000) | st.integers(EDGE - 2, EDGE + 2)
@@ -32,6 +41,33 @@ def test_what_is_taken_does_not_depend_on_how_it_is_divided(rows, seed, cursor, 
     whole = order.take(cursor, sum(counts))
     for column in (0, 1):
         assert np.array_equal(np.concatenate([piece[column] for piece in pieces]), whole[column])
+
+
+@pytest.mark.parametrize("block_rows", [1, 4, 256])
+def test_every_row_comes_once_an_epoch_whatever_a_block_has(block_rows: int):
+    for rows in (1, 63, 64 * block_rows, 64 * block_rows + 1, 40_000):
+        index, epochs = Order(rows, 2, block_rows).take(rows, rows)
+        assert np.array_equal(np.sort(index), np.arange(rows))
+        assert np.array_equal(epochs, np.ones(rows))
+
+
+@given(st.integers(1, 10**6))
+def test_a_window_takes_no_more_however_wide_its_rows(row_bytes: int):
+    rows = fitting_block(row_bytes)
+    assert 1 <= rows <= BLOCK_ROWS
+    assert rows == 1 or rows * WINDOW_BLOCKS * row_bytes <= WINDOW_BYTES
+    assert rows == BLOCK_ROWS or 2 * rows * WINDOW_BLOCKS * row_bytes > WINDOW_BYTES
+
+
+def test_a_block_has_512_rows_of_the_usual_widths():
+    """329 bytes are 128 tokens with four mask sets, 976 the widest."""
+    assert [fitting_block(row_bytes) for row_bytes in (329, 976, 977)] == [512, 512, 256]
+
+
+def test_no_rows_are_taken_where_none_are_asked_for():
+    index, epochs = Order(10, 0).take(*share(5, 3, 0, 4))
+    assert (len(index), len(epochs)) == (0, 0)
+    assert index.dtype == epochs.dtype == np.int64
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5000), st.integers(1, 4))

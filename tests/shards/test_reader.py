@@ -188,6 +188,25 @@ def test_gathering_no_rows_gives_no_rows(folder: Path):
     assert (len(rows), rows.input_ids.shape) == (0, (0, 12))
 
 
+@pytest.mark.parametrize("index", [[-1], [9], [0, 9], [-1, 0], [1 << 40]])
+def test_rows_that_are_not_there_are_refused(folder: Path, index: list[int]):
+    with pytest.raises(IndexError, match=r"of .*shards, which has 9"):
+        ShardFolder(folder, "train").gather(np.array(index))
+
+
+def test_shards_are_in_the_order_of_their_numbers(tmp_path, make_header, make_rows, write_folder):
+    header = make_header()
+    names = ["9", "9-1", "9-2", "9-10", "10", "99999", "100000"]
+    shards = {
+        f"train/12/part-{name.partition('-')[0]:0>5}{''.join(name.partition('-')[1:])}.arrow": (
+            make_rows(header, [12] * (1 + number), number)
+        )
+        for number, name in reversed(list(enumerate(names)))
+    }
+    write_folder(tmp_path, header, shards)
+    assert [len(rows) for rows in ShardFolder(tmp_path, "train").shards()] == list(range(1, 8))
+
+
 def test_gathered_rows_may_be_written_to(folder: Path):
     rows = ShardFolder(folder, "train").gather(np.array([0]))
     rows.input_ids[0, 0] = 1

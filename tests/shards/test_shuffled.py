@@ -1,10 +1,11 @@
-import errno
 import gc
-import io
-import os
+import inspect
+import multiprocessing
 import pickle
+import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -12,57 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shards.errors import DataError
-from shards.format import Rows, concatenate, make_room
-from shards.order import BLOCK_ROWS, WINDOW_ROWS, share
+from shards.format import concatenate
+from shards.order import WINDOW_BYTES, WINDOW_ROWS, share
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
+from tests.shards.shuffling import TOTAL, assert_equal, read_on
 
-SIZES = (WINDOW_ROWS, 700, 1, 2, 40_000)
-TOTAL = sum(SIZES)
 on_linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
-
-
-@pytest.fixture(scope="module")
-def make_folder(tmp_path_factory, make_header, write_folder):
-    """Return a function that writes shards of these sizes; each row tells its number by itself."""
-
-    def make(sizes: tuple[int, ...] = SIZES, **changes: object) -> Path:
-        header = make_header(**changes)
-        rows = make_room(header, sum(sizes))
-        rows.document[:] = np.arange(len(rows))
-        for name, column in vars(rows).items():
-            places = np.arange(column.size).reshape(column.shape)
-            column[:] = rows.document if name == "document" else places * 2654435761 >> 7
-        ends = np.cumsum(sizes)
-        shards = {
-            f"train/{header.max_length}/part-{number:05d}.arrow": rows.take(slice(end - size, end))
-            for number, (size, end) in enumerate(zip(sizes, ends, strict=True))
-        }
-        folder = tmp_path_factory.mktemp("shuffled")
-        write_folder(folder, header, shards)
-        return folder
-
-    return make
 
 
 @pytest.fixture(scope="module")
 def folder(make_folder) -> Path:
     return make_folder()
-
-
-def parts(folder: Path) -> list[Path]:
-    return sorted(folder.glob("train/12/*.arrow"))
-
-
-def assert_equal(found: Rows, expected: Rows) -> None:
-    for name, column in vars(expected).items():
-        assert np.array_equal(vars(found)[name], column), name
-        assert vars(found)[name].dtype == column.dtype
-
-
-def read_on(shuffled: ShuffledRows) -> None:
-    for cursor in range(0, 2 * TOTAL, 5000):
-        shuffled.read(cursor, 5000)
 
 
 def test_rows_are_those_of_the_order(folder: Path):
@@ -81,6 +43,20 @@ def test_rows_of_any_width_are_read(make_folder, changes):
     shuffled = ShuffledRows(shards, seed=0)
     index, _ = shuffled.order.take(100, 1405)
     assert_equal(shuffled.read(100, 1405)[0], shards.gather(index))
+
+
+def test_wide_rows_are_read_in_smaller_windows(make_folder):
+    shards = ShardFolder(make_folder((600, 5, 700), max_length=8000, mask_sets=0), "train")
+    shuffled = ShuffledRows(shards, seed=0)
+    index, _ = shuffled.order.take(100, 1305)
+    assert np.array_equal(shuffled.read(100, 1305)[0].document, index)
+    assert len(shuffled._now) == 1024
+    assert shuffled._now.nbytes < WINDOW_BYTES
+
+
+def test_no_rows_are_read_where_none_are_asked_for(folder: Path):
+    rows, epochs = ShuffledRows(ShardFolder(folder, "train"), seed=0).read(*share(5, 3, 0, 4))
+    assert (len(rows), rows.input_ids.shape, len(epochs)) == (0, (0, 12), 0)
 
 
 def test_every_row_comes_once_an_epoch(folder: Path):
@@ -148,6 +124,56 @@ def test_another_process_gets_a_reader_without_rows_in_it(folder: Path):
     assert_equal(pickle.loads(content).read(50, 100)[0], expected)
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_reads_on(folder: Path):
+    shuffled = ShuffledRows(ShardFolder(folder, "train"), seed=9)
+    shuffled.read(0, 10)
+    places = [WINDOW_ROWS + 5, 50]  # another window, and that of the parent again
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(
+        target=lambda: there.send([shuffled.read(place, 100)[0] for place in places])
+    )
+    child.start()
+    try:
+        assert here.poll(20), "the child hangs"
+        for place, found in zip(places, here.recv(), strict=True):
+            assert_equal(found, shuffled.read(place, 100)[0])
+    finally:
+        child.kill()
+        child.join()
+
+
+LOAD, LOAD_BEGINS = inspect.getsourcelines(ShuffledRows._load)
+
+
+@pytest.mark.parametrize("line", range(2, len(LOAD)))
+def test_an_interrupt_anywhere_leaves_the_right_rows(folder: Path, line: int):
+    shuffled = ShuffledRows(ShardFolder(folder, "train"), seed=3)
+    places = (0, WINDOW_ROWS)
+    expected = [rows.document for rows, _ in (shuffled.read(place, 5) for place in places)]
+    shuffled.read(0, 5)
+
+    def interrupt(frame: FrameType, event: str, _: object):
+        if frame.f_code is ShuffledRows._load.__code__:
+            if event == "line" and frame.f_lineno == LOAD_BEGINS + line:
+                raise KeyboardInterrupt
+            return interrupt
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        shuffled.read(WINDOW_ROWS, 5)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    for place, documents in zip(places, expected, strict=True):
+        assert np.array_equal(shuffled.read(place, 5)[0].document, documents)
+
+
 def count_open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -183,110 +209,3 @@ def test_memory_does_not_grow_over_an_epoch(folder: Path):
     before = anonymous_bytes()
     read_on(shuffled)
     assert anonymous_bytes() - before < 2e6
-
-
-def read_first(shuffled: ShuffledRows) -> None:
-    """Read a little, and wait until the next window has been read ahead."""
-    shuffled.read(0, 10)
-    assert shuffled._ahead is not None
-    shuffled._ahead[1].result()
-
-
-def refused(shuffled: ShuffledRows, path: Path) -> str:
-    """Return why an epoch cannot be read to its end; it must name this file and what to do."""
-    with pytest.raises(DataError) as caught:
-        read_on(shuffled)
-    assert caught.value.problem.startswith(f"{path} ")
-    remedy = f"run `python cli.py verify {path.parents[2]}`, then go on with --resume"
-    assert caught.value.remedy == remedy
-    return caught.value.problem.removeprefix(f"{path} ")
-
-
-def cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def replace(path: Path) -> None:
-    other = path.with_suffix(".new")
-    other.write_bytes(path.read_bytes())
-    other.replace(path)
-
-
-def overwrite(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(2000)
-        file.write(b"\xff" * 100)
-    os.utime(path, ns=(0, 0))
-
-
-@pytest.mark.parametrize("damage", [cut, replace, overwrite])
-@pytest.mark.parametrize("part", [0, 4])
-def test_a_shard_that_changes_while_it_is_read_is_named(make_folder, damage, part: int):
-    folder = make_folder()
-    shuffled = ShuffledRows(ShardFolder(folder, "train"), seed=0)
-    read_first(shuffled)
-    damage(parts(folder)[part])
-    assert refused(shuffled, parts(folder)[part]) == "has changed while it was read"
-
-
-def test_a_shard_that_is_deleted_while_it_is_read_is_named(make_folder):
-    folder = make_folder()
-    shuffled = ShuffledRows(ShardFolder(folder, "train"), seed=0)
-    read_first(shuffled)
-    path = parts(folder)[4]
-    path.unlink()
-    assert "cannot be read ([Errno 2] No such file" in refused(shuffled, path)
-
-
-@pytest.mark.parametrize("damage", [cut, replace, overwrite])
-def test_gathering_from_a_shard_that_has_changed_is_refused(make_folder, damage):
-    folder = make_folder()
-    shards = ShardFolder(folder, "train")
-    shards.gather(np.array([0, TOTAL - 1]))
-    damage(parts(folder)[4])
-    shards.gather(np.array([0]))
-    with pytest.raises(DataError, match=r"part-00004\.arrow has changed while it was read"):
-        shards.gather(np.array([0, TOTAL - 1]))
-    parts(folder)[4].unlink()
-    with pytest.raises(DataError, match=r"part-00004\.arrow cannot be read \(No such file"):
-        shards.gather(np.array([0, TOTAL - 1]))
-
-
-class FailingFile(io.FileIO):
-    """A file on a disk that errs, or that is cut after it was looked at."""
-
-    error: OSError | None = None
-
-    def readinto(self, buffer) -> int:
-        if self.error:
-            raise self.error
-        return super().readinto(memoryview(buffer)[:100])
-
-
-@pytest.mark.parametrize(
-    ("error", "problem"),
-    [
-        (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
-        (None, "100 bytes at "),
-    ],
-)
-def test_a_disk_that_errs_is_told_and_may_recover(make_folder, monkeypatch, error, problem):
-    folder = make_folder()
-    shuffled = ShuffledRows(ShardFolder(folder, "train"), seed=0)
-    expected = ShuffledRows(ShardFolder(folder, "train"), seed=0).read(0, 100)[0]
-    monkeypatch.setattr(FailingFile, "error", error)
-    monkeypatch.setattr(Path, "open", lambda self, *_, **__: FailingFile(self))
-    assert f"cannot be read ({problem}" in refused(shuffled, parts(folder)[0])
-    monkeypatch.undo()
-    assert_equal(shuffled.read(0, 100)[0], expected)
-
-
-def test_what_was_read_ahead_in_vain_is_no_error_yet(make_folder):
-    """The window in hand is whole; only the next one has lost a shard."""
-    folder = make_folder((BLOCK_ROWS * 200,))
-    shuffled = ShuffledRows(ShardFolder(folder, "train"), seed=0)
-    shuffled.read(0, 10)
-    cut(parts(folder)[0])
-    shuffled.read(10, WINDOW_ROWS - 10)
-    with pytest.raises(DataError, match="has changed"):
-        shuffled.read(2 * WINDOW_ROWS, 10)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from pipeline.pack import pack
+from pipeline.divide import divide
+from pipeline.pack import _with_records, pack
+from pipeline.shard_task import ShardTask, _encoder, make_shard
 from shards.errors import DataError
 from shards.reader import ShardFolder
 from shards.verify import verify
@@ -169,6 +171,32 @@ def test_text_without_tokens_gives_no_training_rows(tmp_path, write_source, toke
     with pytest.raises(DataError, match="gives no training rows"):
         pack(tmp_path / "text", tokenizer_folder, tmp_path / "out", CONFIG, workers=1)
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.fixture
+def task(tmp_path, sources, tokenizer_folder) -> ShardTask:
+    """A task on its way to a machine whose files a test may change."""
+    shutil.copytree(sources, tmp_path / "text")
+    shutil.copytree(tokenizer_folder, tmp_path / "tokenizer")
+    work = divide(tmp_path / "text", tmp_path / "tokenizer", tmp_path / "out", CONFIG, 10**9)
+    _encoder.cache_clear()  # as in a new process
+    return _with_records(work)[0]
+
+
+def test_a_machine_with_another_tokenizer_is_refused(task: ShardTask):
+    path = task.tokenizer
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"has another .*tokenizer\.json than this pack"):
+        make_shard(task)
+    assert not task.out.exists()
+
+
+def test_a_machine_with_another_text_is_refused(task: ShardTask, write_source):
+    [(path, _)] = task.parts
+    write_source(path.parent, ["Another text of another person."])
+    with pytest.raises(DataError, match=r"has another .*part-00000\.parquet than this pack"):
+        make_shard(task)
+    assert not task.out.exists()
 
 
 def test_a_part_that_breaks_in_a_worker_is_named(tmp_path, sources, tokenizer_folder):
