@@ -10,7 +10,7 @@ import click
 
 from pipeline.commands import fetch, inspect, pack, tokenize, verify
 from pipeline.interrupt import no_interrupt_in_imports
-from train.commands import export, fill, glue, pretrain, report
+from train.commands import export, fill, glue, import_model, pretrain, report
 
 ELSEWHERE = "choose a folder that you can write to, and run the command again"
 REMEDIES = {
@@ -55,7 +55,7 @@ def main() -> None:
 
 for command in (
     *(fetch, tokenize, pack, pretrain, glue),
-    *(verify, inspect, fill, export, report),
+    *(verify, inspect, fill, export, import_model, report),
 ):
     main.add_command(command)
 

@@ -1,202 +1,193 @@
-"""ELECTRA (https://arxiv.org/abs/2003.10555) with ALBERT's sentence-order prediction.
+"""ELECTRA (https://arxiv.org/abs/2003.10555), with ALBERT's sentence-order prediction on request.
 
-A small generator fills masked positions with tokens sampled from what it predicts; the
-discriminator says of every token whether it was replaced. All embeddings and the LayerNorm over
-them are one module of both; nothing else is shared (google-research/electra, `run_pretraining.py`
-and `pretrain/pretrain_helpers.py`).
+A generator fills masked positions with tokens drawn from what it predicts; the discriminator says
+of every token whether it was replaced. Either may be a network of the user's own. Our own pair
+shares all embeddings and the LayerNorm over them, and nothing else (google-research/electra,
+`run_pretraining.py` and `pretrain/pretrain_helpers.py`).
 
-Shapes: B rows, T tokens, M masked tokens of all rows, V vocabulary.
+Shapes: B rows, T places, M masked tokens of all rows.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Protocol, TypeVar, cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from model.config import ElectraConfig
-from model.encoder import Encoder
-from model.heads import MaskedLanguageModelHead, ReplacedTokenHead, SentenceOrderHead
+from model.backbones import LogitsDiscriminator, LogitsGenerator
+from model.config import ElectraConfig, ElectraObjective
+from model.corruption import hide_tokens, replace_tokens
+from model.network import Network
+from model.objectives import MaskedLanguageModel, ReplacedToken, Score, SentenceOrder
+from model.output import Output, total_loss
+from model.rows import Rows, to_rows
+from model.transformer import Transformer
+from model.tying import Names, tie_embeddings
 
-IGNORED = -100  # a label without a loss, as in torch and Hugging Face
+Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One objective over one batch.
+class Learner(Protocol):
+    """Half of a pair: `model.network.Network`, or an adapter of `model.backbones`.
 
-    Args:
-        loss: Sum of losses in nats, float32 scalar that carries the gradient.
-        count: How many losses were summed, int64 scalar.
-        correct: How many of them the likeliest answer got right, int64 scalar.
+    A generator gives the score "masked_language_model", whose `answer` is a token drawn for each of
+    its `places`; a discriminator gives "replaced_token". Either may give "sentence_order" too.
     """
 
-    loss: Tensor
-    count: Tensor
-    correct: Tensor
+    def __call__(self, rows: Rows, **named: Any) -> dict[str, Score]:  # noqa: ANN401
+        """Return scores by the objective's name."""
+        ...
 
-
-@dataclass(frozen=True, kw_only=True)
-class ElectraOutput:
-    """What one forward pass measured; see `Score` for the three dictionaries by objective.
-
-    Objectives: "masked_language_model" (masked tokens), "replaced_token" (all real tokens),
-    "sentence_order" (rows with a label) and, where the generator learns it too,
-    "generator_sentence_order".
-
-    Args:
-        losses: Sums of losses.
-        counts: How many losses each sum holds.
-        correct: Right answers among them.
-        corrupted_ids: What the discriminator read (B, T).
-        is_replaced: Where that differs from the input, so a right guess does not (B, T), bool.
-        replaced_logits: The verdict (B, T), float32, detached; above 0 = replaced.
-    """
-
-    losses: dict[str, Tensor]
-    counts: dict[str, Tensor]
-    correct: dict[str, Tensor]
-    corrupted_ids: Tensor
-    is_replaced: Tensor
-    replaced_logits: Tensor
+    def count(self, rows: Rows) -> dict[str, Tensor]:
+        """Return how many losses each of them has in a batch."""
+        ...
 
 
 class Electra(nn.Module):
-    """Generator, discriminator and their heads, trained together.
+    """A generator and a discriminator, trained together.
 
     Random draws (what is hidden, what is sampled, dropout) come from torch's default generator.
+
+    Args:
+        generator: An `nn.Module` that is a `Learner`, or one that gives logits: see
+            `model.backbones`.
+        discriminator: Another.
+        objective: How they are trained.
+        tie: Names of the `nn.Embedding` in each that shall be one, as in `get_submodule`; None =
+            leave them as they are.
+
+    Raises:
+        ValueError: The embeddings to tie differ in shape, or one half learns something that a pair
+            does not.
     """
 
-    def __init__(self, config: ElectraConfig) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        objective: ElectraObjective,
+        tie: Names | None = None,
+    ) -> None:
         super().__init__()
-        self.config = config
-        self.generator = Encoder(config.generator)
-        self.discriminator = Encoder(config.discriminator, self.generator.embeddings)
-        self.masked_language_model_head = MaskedLanguageModelHead(config.generator)
-        self.replaced_token_head = ReplacedTokenHead(config.discriminator)
-        self.sentence_order_head = SentenceOrderHead(config.discriminator)
-        self.generator_sentence_order_head = (
-            SentenceOrderHead(config.generator) if config.sentence_order == "both" else None
-        )
+        self.objective = objective
+        if tie is not None:
+            tie_embeddings(generator, discriminator, tie)
+        if not _reads_rows(generator):
+            generator = LogitsGenerator(generator, objective.temperature)
+        if not _reads_rows(discriminator):
+            discriminator = LogitsDiscriminator(discriminator)
+        _check_objectives("generator", generator, "masked_language_model")
+        _check_objectives("discriminator", discriminator, "replaced_token")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.weights = {
+            "masked_language_model": objective.generator_weight,
+            "replaced_token": objective.discriminator_weight,
+            "sentence_order": objective.sentence_order_weight,
+            "generator_sentence_order": objective.sentence_order_weight,
+        }
 
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
-        token_type_ids: Tensor,
-        masked_positions: Tensor,
-        sentence_order_label: Tensor,
-    ) -> ElectraOutput:
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        masked_positions: Tensor | None = None,
+        sentence_order_label: Tensor | None = None,
+        **named: Any,  # noqa: ANN401
+    ) -> Output:
         """Corrupt the batch with the generator and judge it with the discriminator.
 
         Sentence order is predicted from what each network reads: the discriminator sees the
-        sampled tokens, the generator the [MASK] tokens, never the original row.
+        sampled tokens, the generator the [MASK] tokens, never the original row. A token that was
+        drawn rightly is not replaced.
 
         Args:
             input_ids: Original tokens (B, T), int64.
-            attention_mask: 1 = a token, 0 = padding (B, T).
-            token_type_ids: 0 = first segment, 1 = second (B, T).
-            masked_positions: Tokens to be predicted (B, T), bool; never specials or padding.
-            sentence_order_label: 0 = original order, 1 = swapped, -100 = no label (B,).
+            attention_mask: 1 = a token, 0 = padding (B, T); None = no padding.
+            token_type_ids: 0 = first segment, 1 = second (B, T); None = all first.
+            masked_positions: Tokens to be predicted (B, T), bool; never specials or padding; None
+                = none.
+            sentence_order_label: 0 = original order, 1 = swapped, -100 = no label (B,); None = no
+                labels.
+            **named: Passed to both networks.
         """
-        masked = masked_positions.flatten().nonzero().squeeze(1)  # (M,)
+        rows = to_rows(
+            input_ids, attention_mask, token_type_ids, masked_positions, sentence_order_label
+        )
         hidden_ids = hide_tokens(
-            input_ids, masked_positions, self.config.mask_token_id, self.config.mask_replace_prob
+            input_ids,
+            rows.masked_positions,
+            self.objective.mask_token_id,
+            self.objective.mask_replace_prob,
         )
-        generator_states = self.generator(hidden_ids, attention_mask, token_type_ids)
-        predictions = self.predict_tokens(generator_states, masked)
-        corrupted_ids = replace_tokens(input_ids, masked, sample_tokens(predictions))
-        is_replaced = corrupted_ids != input_ids
+        generated: dict[str, Score] = self.generator(rows._replace(input_ids=hidden_ids), **named)
+        guess = generated["masked_language_model"]
+        read_ids = replace_tokens(input_ids, guess.places, guess.answer)
+        judged: dict[str, Score] = self.discriminator(rows._replace(input_ids=read_ids), **named)
+        return Output(_named(generated, judged), read_ids)
 
-        states = self.discriminator(corrupted_ids, attention_mask, token_type_ids)
-        replaced_logits = self.replaced_token_head(states).float()
-        scores = {
-            "masked_language_model": _score_classes(predictions, input_ids.flatten()[masked]),
-            "replaced_token": _score_verdicts(replaced_logits, is_replaced, attention_mask.bool()),
-            "sentence_order": _score_classes(
-                self.sentence_order_head(states).float(), sentence_order_label
-            ),
-        }
-        if self.generator_sentence_order_head is not None:
-            scores["generator_sentence_order"] = _score_classes(
-                self.generator_sentence_order_head(generator_states).float(), sentence_order_label
-            )
-        return ElectraOutput(
-            losses={name: score.loss for name, score in scores.items()},
-            counts={name: score.count for name, score in scores.items()},
-            correct={name: score.correct for name, score in scores.items()},
-            corrupted_ids=corrupted_ids,
-            is_replaced=is_replaced,
-            replaced_logits=replaced_logits.detach(),
+    def count(self, **batch: Tensor) -> dict[str, Tensor]:
+        """Return how many losses each objective has in a batch, without computing them."""
+        rows = to_rows(**batch)
+        generator, discriminator = (
+            cast(Learner, half).count(rows) for half in (self.generator, self.discriminator)
         )
+        return _named(generator, discriminator)
 
-    def predict_tokens(self, generator_states: Tensor, masked: Tensor) -> Tensor:
-        """Return the generator's logits (M, V), float32, at the flat positions `masked` (M,)."""
-        states = generator_states.flatten(0, 1)[masked]
-        weight = self.generator.embeddings.word_embeddings.weight
-        logits: Tensor = self.masked_language_model_head(states, weight)
-        return logits.float()
-
-    def loss(self, output: ElectraOutput, counts: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return the weighed sum of mean losses; an objective that counted nothing adds 0.
-
-        Args:
-            output: What `forward` returned.
-            counts: What to divide by instead of the output's own counts: those of the whole step,
-                where a step is the sum of several micro-batches.
-        """
-        weights = {
-            "masked_language_model": self.config.generator_weight,
-            "replaced_token": self.config.discriminator_weight,
-            "sentence_order": self.config.sentence_order_weight,
-            "generator_sentence_order": self.config.sentence_order_weight,
-        }
-        divisors = output.counts if counts is None else counts
-        means = [
-            weights[name] * loss / divisors[name].clamp(min=1)
-            for name, loss in output.losses.items()
-        ]
-        return torch.stack(means).sum()
+    def loss(self, output: Output, counts: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the weighed sum of mean losses; see `total_loss`."""
+        return total_loss(output, self.weights, counts)
 
 
-def hide_tokens(
-    input_ids: Tensor, masked_positions: Tensor, mask_token_id: int, mask_replace_prob: float
-) -> Tensor:
-    """Return `input_ids` with each masked position, by chance, turned into [MASK] (B, T)."""
-    draw = torch.rand(input_ids.shape, device=input_ids.device)
-    return input_ids.masked_fill(masked_positions & (draw < mask_replace_prob), mask_token_id)
+def make_electra(config: ElectraConfig) -> Electra:
+    """Return our own pair, its weights drawn anew."""
+    generator = Transformer(config.generator)
+    embeddings = generator.embeddings if config.tie_embeddings else None
+    discriminator = Transformer(config.discriminator, embeddings)
+    generates: dict[str, nn.Module] = {
+        "masked_language_model": MaskedLanguageModel(config.generator, config.temperature)
+    }
+    judges: dict[str, nn.Module] = {"replaced_token": ReplacedToken(config.discriminator)}
+    if config.sentence_order in ("generator", "both"):
+        generates["sentence_order"] = SentenceOrder(config.generator)
+    if config.sentence_order in ("discriminator", "both"):
+        judges["sentence_order"] = SentenceOrder(config.discriminator)
+    return Electra(Network(generator, generates), Network(discriminator, judges), config)
 
 
-def sample_tokens(logits: Tensor) -> Tensor:
-    """Draw one token per row of `logits` (M, V) from their softmax; no gradient flows back.
+def replaced_logits(output: Output) -> Tensor:
+    """Return the verdict on each place (B, T), above 0 = replaced; 0 in the padding; detached."""
+    score = output.scores["replaced_token"]
+    flat = score.answer.new_zeros(output.read_ids.numel())
+    return flat.index_copy(0, score.places, score.answer).view_as(output.read_ids)
 
-    Adding Gumbel noise and taking the largest is a draw from the softmax; the noise is float32
-    because half precision rounds its tail away and draws likely tokens far too often.
+
+def _reads_rows(module: nn.Module) -> bool:
+    """Return whether a module is a `Learner`; one that gives logits takes `input_ids` by name."""
+    return next(iter(signature(module.forward).parameters), None) == "rows"
+
+
+def _check_objectives(half: str, network: nn.Module, needed: str) -> None:
+    """Refuse a network of ours that learns less or more than its half of a pair does.
+
+    Raises:
+        ValueError: It does.
     """
-    exponential = torch.empty_like(logits, dtype=torch.float32).exponential_()
-    return (logits.detach().float() - exponential.log_()).argmax(-1)  # -log(Exp(1)) is Gumbel(0, 1)
+    if not isinstance(network, Network):
+        return
+    found = set(network.objectives)
+    if needed not in found or not found <= {needed, "sentence_order"}:
+        raise ValueError(
+            f"the {half} learns {', '.join(network.objectives)}; known are {needed}, which it "
+            "must learn, and sentence_order"
+        )
 
 
-def replace_tokens(input_ids: Tensor, places: Tensor, tokens: Tensor) -> Tensor:
-    """Return `input_ids` (B, T) with `tokens` (M,) at the flat positions `places` (M,)."""
-    return input_ids.flatten().index_copy(0, places, tokens).view_as(input_ids)
-
-
-def _score_classes(logits: Tensor, labels: Tensor) -> Score:
-    """Score logits (N, C) against class labels (N,), -100 = ignored."""
-    return Score(
-        loss=F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum"),
-        count=(labels != IGNORED).sum(),
-        correct=(logits.argmax(-1) == labels).sum(),
-    )
-
-
-def _score_verdicts(logits: Tensor, is_replaced: Tensor, is_real: Tensor) -> Score:
-    """Score verdicts (B, T) over real tokens only."""
-    losses = F.binary_cross_entropy_with_logits(logits, is_replaced.float(), reduction="none")
-    return Score(
-        loss=losses.masked_fill(~is_real, 0.0).sum(),
-        count=is_real.sum(),
-        correct=(((logits > 0) == is_replaced) & is_real).sum(),
-    )
+def _named(generator: dict[str, Value], discriminator: dict[str, Value]) -> dict[str, Value]:
+    """Put what both networks give into one dictionary, the generator's sentence order renamed."""
+    renamed = {
+        "generator_sentence_order" if name == "sentence_order" else name: value
+        for name, value in generator.items()
+    }
+    return renamed | discriminator

@@ -111,6 +111,8 @@ def test_the_readme_names_every_command():
         ["fetch", "wikipedia", "--language", "../x"],
         ["fetch", "wikipedia", "--date", "yesterday"],
         ["glue", "run", "--seeds", "0"],
+        ["export", "run", "--out", "x", "--part", "head"],
+        ["import", "x"],
         ["glue", "run", "--tasks", "colla"],
         ["polish"],
     ],
@@ -150,6 +152,10 @@ def one_line(result):
         (
             ["export", "x", "--out", "y"],
             "no run at x: give the folder that `python cli.py pretrain` made",
+        ),
+        (
+            ["import", "x", "--out", "y"],
+            "no folder at x: give the one that a model was downloaded to",
         ),
     ],
 )

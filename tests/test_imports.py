@@ -129,6 +129,7 @@ def test_help_works_as_a_script():
         "inspect",
         "fill",
         "export",
+        "import",
         "report",
     ]
     listed = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")}

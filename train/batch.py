@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.electra import IGNORED
+from model.rows import IGNORED
 from shards.format import NO_LABEL, Rows, ShardHeader
 
 

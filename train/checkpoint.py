@@ -65,19 +65,20 @@ def _delete_old(checkpoints: Path, step: int) -> None:
     Those beyond it are damaged, or the run would have gone on from them.
     """
     folders = _folders(checkpoints)
-    beyond = [folder for folder in folders if _step_of(folder) > step]
+    beyond = [folder for folder in folders if step_of(folder) > step]
     for folder in [*beyond, *folders[len(beyond) + KEEP :]]:
         shutil.rmtree(folder)
 
 
-def _step_of(folder: Path) -> int:
+def step_of(folder: Path) -> int:
+    """Return the updates that a checkpoint's folder is named after."""
     return int(folder.name.removeprefix("step-"))
 
 
 def _folders(checkpoints: Path) -> list[Path]:
     """Return the folders of whole checkpoints, newest first."""
     found = [path for path in checkpoints.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
-    return sorted(found, key=_step_of, reverse=True)
+    return sorted(found, key=step_of, reverse=True)
 
 
 def whole_checkpoints(checkpoints: Path) -> Iterator[Path]:

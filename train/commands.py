@@ -5,7 +5,7 @@ Each command imports its own code when it runs, so that `--help` answers at once
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -14,6 +14,11 @@ from pipeline.flags import PATH, build, configured_by, data_option, folder, from
 from train.config import Device, PretrainConfig, pretrain_config
 from train.glue_config import GlueConfig
 
+if TYPE_CHECKING:
+    from train.export import Part
+
+FILLING = ("MaskedLM", "AlbertForPreTraining", "BertForPreTraining")
+"""Ends of the names of classes that predict masked tokens."""
 SENTENCE = "Paris is the [MASK] of France."
 device_option = click.option(
     "--device",
@@ -99,12 +104,39 @@ def fill(run: Path, text: str, top: int) -> None:
 @click.command()
 @click.argument("run", type=PATH)
 @click.option("--out", type=PATH, required=True, help="folder to write")
-def export(run: Path, out: Path) -> None:
+@click.option(
+    "--part",
+    type=click.Choice(["discriminator", "generator", "both"]),
+    default="both",
+    show_default=True,
+    help="which networks of a pair; both: the generator goes to OUT/generator",
+)
+def export(run: Path, out: Path, part: "Part") -> None:
     """Write RUN's newest checkpoint as a folder that `transformers` loads."""
     from train.export import export_run
 
-    click.echo(f"{export_run(run, out)} -> {out}")
-    next_command("fill", out, SENTENCE)
+    click.echo(f"{export_run(run, out, part)} -> {out}")
+    next_command(*(("glue", out) if part == "discriminator" else ("fill", out, SENTENCE)))
+
+
+@click.command("import")
+@click.argument("folder", type=PATH)
+@click.option("--out", type=PATH, required=True, help="the run's folder, to be made")
+def import_model(folder: Path, out: Path) -> None:
+    """Make a run of the published model in FOLDER, for fill, glue and export."""
+    from train.imports import import_folder
+
+    imported = import_folder(folder, out)
+    for name, architecture in imported["classes"].items():
+        click.echo(f"{name}: {architecture}")
+    for remark in imported["remarks"]:
+        click.echo(f"note: {remark}")
+    can_fill = any(name.endswith(FILLING) for name in imported["classes"].values())
+    is_decoder = "GPT2LMHeadModel" in imported["classes"].values()
+    if can_fill:
+        next_command("fill", out, SENTENCE)
+    else:
+        next_command(*(("export", out, "--out", "DIR") if is_decoder else ("glue", out)))
 
 
 @click.command()

@@ -1,11 +1,12 @@
 """What a person can choose in `pretrain`, with checks; imports nothing heavy."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from model.presets import PRESETS, PresetName
+from model.config import ElectraConfig, SentenceOrder
+from model.presets import PAIRS, PairName
 
-DEFAULT_PRESET: PresetName = "home"
+DEFAULT_PRESET: PairName = "home"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -13,14 +14,12 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 class PretrainConfig:
     """How a model is pretrained; `pretrain_config` fills in what the preset says."""
 
-    preset: Annotated[PresetName, "networks and defaults"] = DEFAULT_PRESET
+    preset: Annotated[PairName, "networks and defaults"] = DEFAULT_PRESET
     steps: Annotated[int, "updates in the whole run"]
     batch_size: Annotated[int, "rows in an update"]
     learning_rate: Annotated[float, "peak of the schedule"]
     warmup_fraction: float
-    sentence_order: Annotated[
-        Literal["discriminator", "both"], "which networks learn the order of sentences"
-    ] = "discriminator"
+    sentence_order: Annotated[SentenceOrder, "which networks learn the order of sentences"]
     checkpoint_every: Annotated[int, "updates between checkpoints, with an evaluation each"]
     max_length: Annotated[
         int | None, "which rows to train on, where the shards have several lengths"
@@ -43,20 +42,22 @@ class PretrainConfig:
         return round(self.warmup_fraction * self.steps)
 
 
-def pretrain_config(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
+def pretrain_config(preset: PairName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
     """Return the preset's configuration with the `chosen` fields in place of its own.
 
     Raises:
         ValueError: The preset is unknown or a value is out of range.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"--preset {preset} is none of {', '.join(PRESETS)}")
-    own = PRESETS[preset]
+    if preset not in PAIRS:
+        raise ValueError(f"--preset {preset} is none of {', '.join(PAIRS)}")
+    own = PAIRS[preset]
+    model = cast(ElectraConfig, own.model)
     defaults: dict[str, Any] = {
         "steps": own.steps,
         "batch_size": own.batch_size,
         "learning_rate": own.learning_rate,
         "warmup_fraction": own.warmup_fraction,
         "checkpoint_every": own.checkpoint_every,
+        "sentence_order": model.sentence_order,
     }
     return PretrainConfig(**(defaults | chosen | {"preset": preset}))

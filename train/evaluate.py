@@ -1,6 +1,6 @@
 """How a model does on held-out rows, each number beside the one that knowing nothing would give.
 
-Shapes: B rows, T tokens, V vocabulary.
+Shapes: B rows, T tokens.
 """
 
 import math
@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from model.corruption import hide_tokens
 from model.electra import Electra
+from model.objectives import Score
+from model.rows import to_rows
 from shards.format import ShardHeader, unpack_masks
 from shards.reader import ShardFolder
 from train.batch import Batch, to_batch
@@ -57,19 +59,19 @@ def evaluate(
                 counts[name] += int(output.counts[name])
                 correct[name] += int(output.correct[name])
             losses["hidden_token"] += float(_hidden_token_loss(model, batch))
-            is_real = batch.attention_mask.bool()
-            verdicts.append(output.replaced_logits[is_real].cpu().numpy())
-            labels.append(output.is_replaced[is_real].cpu().numpy())
+            verdicts.append(output.scores["replaced_token"].answer.cpu().numpy())
+            is_replaced = output.read_ids != batch.input_ids
+            labels.append(is_replaced[batch.attention_mask.bool()].cpu().numpy())
     model.train()
     counts["hidden_token"] = counts["masked_language_model"]
-    is_replaced = np.concatenate(labels)
-    share = float(is_replaced.mean())
+    replaced = np.concatenate(labels)
+    share = float(replaced.mean())
     return {
         **{f"{name}_loss": losses[name] / max(1, counts[name]) for name in losses},
         **{f"{name}_accuracy": correct[name] / max(1, counts[name]) for name in correct},
         "replaced_share": share,
         "replaced_token_entropy": _entropy(share),
-        "replaced_token_auc": area_under_curve(np.concatenate(verdicts), is_replaced),
+        "replaced_token_auc": area_under_curve(np.concatenate(verdicts), replaced),
         "sentence_order_rows": counts["sentence_order"],
         "sentence_order_sigma": 0.5 / math.sqrt(max(1, counts["sentence_order"])),
     }
@@ -77,11 +79,12 @@ def evaluate(
 
 def _hidden_token_loss(model: Electra, batch: Batch) -> Tensor:
     """Return the summed loss of the generator when every masked position shows [MASK]."""
-    hidden_ids = batch.input_ids.masked_fill(batch.masked_positions, model.config.mask_token_id)
-    states = model.generator(hidden_ids, batch.attention_mask, batch.token_type_ids)
-    masked = batch.masked_positions.flatten().nonzero().squeeze(1)
-    predictions = model.predict_tokens(states, masked)
-    return cross_entropy(predictions, batch.input_ids.flatten()[masked], reduction="sum")
+    rows = to_rows(**vars(batch))
+    hidden_ids = hide_tokens(
+        batch.input_ids, batch.masked_positions, model.objective.mask_token_id, 1.0
+    )
+    scores: dict[str, Score] = model.generator(rows._replace(input_ids=hidden_ids))
+    return scores["masked_language_model"].loss
 
 
 def spread(rows: int, most: int) -> NDArray[np.int64]:

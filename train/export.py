@@ -2,79 +2,117 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from model.electra import Electra
-from model.huggingface import save
+from model.electra import Electra, make_electra
+from model.huggingface import GENERATOR, save
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, sync
-from train.checkpoint import load_weights, newest_checkpoint
-from train.runs import Run, load_run
+from train.card import CARD, imported_card, trained_card
+from train.checkpoint import load_weights, newest_checkpoint, step_of
+from train.runs import Run, load_run, read_import
 
-CARD = "README.md"
+Part = Literal["discriminator", "generator", "both"]
+
 EXPORTED = {
     *("config.json", "model.safetensors", "heads.safetensors", "generator"),
     *("tokenizer.json", "tokenizer_config.json", CARD),
 }
 
 
-def export_run(folder: Path, out: Path) -> Path:
+def export_run(folder: Path, out: Path, part: Part = "both") -> Path:
     """Write the newest whole checkpoint of the run at `folder` to `out`; return the checkpoint.
 
+    Of a run that `import` made, its model.
+
     Raises:
-        DataError: There is no run, no whole checkpoint, or `out` holds something else.
+        DataError: There is no run, no whole checkpoint, not that part, or `out` holds something
+            else.
     """
+    if read_import(folder) is not None:
+        return _export_import(folder, out, part)
     run = load_run(folder)
     checkpoint = newest_checkpoint(run.checkpoints)
-    model = Electra(run.model)
+    model = make_electra(run.model)
     load_weights(checkpoint, model)
-    export_model(run, model, out)
+    export_model(run, model, step_of(checkpoint), out, part)
     return checkpoint
 
 
-def export_model(run: Run, model: Electra, out: Path) -> None:
+def export_model(run: Run, model: Electra, step: int, out: Path, part: Part = "both") -> None:
     """Write the discriminator to `out` and the generator to `out/generator`, tokenizer included.
 
-    The folder is made under another name and renamed, so `out` is whole or absent.
+    One of them alone goes to `out`.
+
+    Raises:
+        DataError: No class holds the model, or `out` holds something that is no part of an earlier
+            export.
+    """
+    with _appearing(out, part) as temporary:
+        try:
+            classes = save(temporary, model)
+        except ValueError as error:
+            problem = f"the model of {run.folder} has no class in transformers ({error})"
+            raise DataError(problem, "use it from Python, or with fill and glue") from error
+        for folder in (temporary, temporary / GENERATOR):
+            write_tokenizer(run.tokenizer, folder, run.model.discriminator.max_position_embeddings)
+        card = trained_card(run, step, classes, part)
+        (_chosen(temporary, part) / CARD).write_text(card, encoding="utf-8")
+
+
+def _export_import(folder: Path, out: Path, part: Part) -> Path:
+    imported = read_import(folder) or {}
+    source = folder / "hf"
+    if part != "both" and not (source / GENERATOR).is_dir():
+        problem = f"{folder} holds one network, {', '.join(imported['classes'].values())}"
+        raise DataError(problem, f"leave out --part {part}")
+    with _appearing(out, part) as temporary:
+        shutil.copytree(source, temporary, dirs_exist_ok=True)
+        card = imported_card(imported, part)
+        (_chosen(temporary, part) / CARD).write_text(card, encoding="utf-8")
+    return source
+
+
+def write_tokenizer(tokenizer: Path, folder: Path, max_length: int) -> None:
+    """Copy a tokenizer's files into an export; rows are as long as its model takes."""
+    shutil.copyfile(tokenizer / "tokenizer.json", folder / "tokenizer.json")
+    path = tokenizer / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["model_max_length"] = max_length
+    (folder / path.name).write_text(json.dumps(config, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def _appearing(out: Path, part: Part) -> Iterator[Path]:
+    """Give a folder for both networks to be written to; put what `part` names in place of `out`.
+
+    It has another name until it is whole, so `out` is whole or absent.
 
     Raises:
         DataError: `out` holds something that is no part of an earlier export.
     """
     if foreign := sorted({path.name for path in out.glob("*")} - EXPORTED):
         raise DataError(f"{out} holds {foreign[0]}, no part of an export", "choose another --out")
-    temporary = out.with_name(out.name + TEMPORARY_SUFFIX)
+    whole = out.resolve()  # "." has no name
+    temporary = whole.with_name(whole.name + TEMPORARY_SUFFIX)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save(temporary, model, run.model)
-    for folder in (temporary, temporary / "generator"):
-        _write_tokenizer(run, folder)
-    (temporary / CARD).write_text(_card(run), encoding="utf-8")
-    for path in temporary.rglob("*.*"):
-        sync(path)
-    if out.exists():
-        shutil.rmtree(out)
-    temporary.rename(out)
-    sync(out.parent)
+    try:
+        yield temporary
+        if part == "discriminator":
+            shutil.rmtree(temporary / GENERATOR)
+        for path in temporary.rglob("*.*"):
+            sync(path)
+        if whole.exists():
+            shutil.rmtree(whole)
+        _chosen(temporary, part).rename(whole)
+        sync(whole.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_tokenizer(run: Run, folder: Path) -> None:
-    shutil.copyfile(run.tokenizer / "tokenizer.json", folder / "tokenizer.json")
-    path = run.tokenizer / "tokenizer_config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["model_max_length"] = run.model.discriminator.max_position_embeddings
-    (folder / path.name).write_text(json.dumps(config, indent=1), encoding="utf-8")
-
-
-def _card(run: Run) -> str:
-    """Return the model card: what the files are and how they load."""
-    return f"""# {run.folder.name}
-
-Pretrained with Hearth: preset `{run.config.preset}`, {run.config.steps} steps of
-{run.config.batch_size} rows, ELECTRA with sentence-order prediction.
-
-- This folder: the discriminator's encoder, the model to fine-tune. Its layers are shared, so it is
-  an `AlbertModel` (`AutoModel.from_pretrained`); its pooler is the one that sentence order trained.
-- `heads.safetensors`: the replaced-token head (1 = replaced) and the sentence-order classifier
-  (0 = original order, 1 = swapped), for which no class of `transformers` fits.
-- `generator/`: the generator, an `AlbertForMaskedLM` (`AutoModelForMaskedLM.from_pretrained`).
-"""
+def _chosen(temporary: Path, part: Part) -> Path:
+    return temporary / GENERATOR if part == "generator" else temporary

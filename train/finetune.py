@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.config import ModelConfig
-from model.encoder import Encoder
 from model.heads import ClassificationHead
+from model.transformer import Transformer
 from pipeline.tasks import Task
 from shards.errors import DataError
 from train.glue_config import GlueConfig
@@ -28,7 +28,7 @@ from train.schedule import learning_rate
 class Classifier(nn.Module):
     """An encoder with a head that gives a logit per class, or one number for a regression."""
 
-    def __init__(self, encoder: Encoder, head: ClassificationHead) -> None:
+    def __init__(self, encoder: Transformer, head: ClassificationHead) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
@@ -36,17 +36,19 @@ class Classifier(nn.Module):
     def forward(self, inputs: Inputs) -> Tensor:
         """Return logits (B, labels) in float32."""
         device = next(self.parameters()).device
-        hidden_states = self.encoder(
+        rows, length = inputs.input_ids.shape
+        first_tokens = self.encoder(
             inputs.input_ids.to(device),
             inputs.attention_mask.to(device),
             inputs.token_type_ids.to(device),
+            wanted=torch.arange(rows, device=device) * length,
         )
-        logits: Tensor = self.head(hidden_states).float()
+        logits: Tensor = self.head(first_tokens).float()
         return logits
 
 
 def make_classifier(
-    config: ModelConfig, task: Task, seed: int, load: Callable[[], Encoder] | None
+    config: ModelConfig, task: Task, seed: int, load: Callable[[], Transformer] | None
 ) -> Classifier:
     """Make a classifier whose head, and encoder if `load` is None, are drawn from `seed`.
 
@@ -58,7 +60,7 @@ def make_classifier(
     """
     torch.manual_seed(seed)
     head = ClassificationHead(config, max(1, len(task.labels)))
-    return Classifier(Encoder(config) if load is None else load(), head)
+    return Classifier(Transformer(config) if load is None else load(), head)
 
 
 def steps_of(rows: int, epochs: int, batch_size: int) -> int:

@@ -15,8 +15,9 @@ import torch
 from tqdm import tqdm
 
 from model.config import ModelConfig
-from model.encoder import Encoder
-from model.huggingface import load_encoder
+from model.huggingface_files import WEIGHTS
+from model.huggingface_read import load_transformer
+from model.transformer import Transformer
 from pipeline.readers.glue import unpack_glue
 from pipeline.tasks import TASKS, Task, read_examples
 from shards.errors import DataError
@@ -50,9 +51,9 @@ class Pretrained:
     config: ModelConfig
     parameters: int
 
-    def load(self) -> Encoder:
+    def load(self) -> Transformer:
         """Return the encoder with its pretrained weights."""
-        return load_encoder(self.folder)[0]
+        return load_transformer(self.folder)
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,16 @@ def find_model(run: Path) -> Pretrained:
     """
     folder = find_export(run)
     try:
-        encoder, _ = load_encoder(folder)
+        encoder = load_transformer(folder)
     except (ValueError, FileNotFoundError) as error:
         remedy = "export the model again, or name another folder"
         raise DataError(f"{folder} cannot be loaded ({error})", remedy) from error
+    if encoder.config.is_decoder:
+        problem = f"{folder} holds a decoder, whose first token sees nothing of its row"
+        raise DataError(problem, "give an encoder: GLUE's classes are told by the first token")
+    if not (folder / WEIGHTS).is_file():
+        remedy = f"take it over with `python cli.py import {folder} --out RUN` and give RUN"
+        raise DataError(f"{folder} has no {WEIGHTS}", remedy)
     parameters = sum(one.numel() for one in encoder.parameters())
     return Pretrained(folder, encoder.config, parameters)
 
@@ -179,7 +186,7 @@ def check_kept(results: GlueResults, manifest: Manifest, out: Path) -> list[str]
 def _no_results(run: Path, pretrained: Pretrained, config: GlueConfig) -> GlueResults:
     return GlueResults(
         model=str(run),
-        model_blake3=hash_file(pretrained.folder / "model.safetensors"),
+        model_blake3=hash_file(pretrained.folder / WEIGHTS),
         parameters=pretrained.parameters,
         config=asdict(config),
     )
@@ -243,7 +250,7 @@ def _run_seeds(
     rows: TaskRows,
     config: GlueConfig,
     device: torch.device,
-    load: Callable[[], Encoder] | None,
+    load: Callable[[], Transformer] | None,
 ) -> list[DevScores]:
     """Train once per seed, from `load` or from random weights, and return the dev scores."""
     steps = steps_of(len(rows.train), config.epochs_of(task.name), config.batch_size)

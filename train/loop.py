@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from model.electra import Electra, ElectraOutput
+from model.electra import Electra
 from shards.errors import DataError
 from shards.order import share
 from shards.reader import ShardFolder
@@ -103,7 +103,7 @@ class Trainer:
         return {
             "step": step + 1,
             "loss": loss.item(),
-            **_means(output),
+            **{name: mean.item() for name, mean in output.means().items()},
             "learning_rate": rate,
             "grad_norm": grad_norm.item(),
             "tokens_per_second": int(rows.length.sum()) / seconds,
@@ -132,13 +132,3 @@ class Trainer:
 def step_seed(seed: int, step: int) -> int:
     """Return the seed of torch's generator for one step: the same after a resume."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
-
-
-def _means(output: ElectraOutput) -> dict[str, float]:
-    """Return the mean loss in nats and the accuracy of each objective."""
-    means = {}
-    for name, loss in output.losses.items():
-        count = max(1, int(output.counts[name]))
-        means[f"{name}_loss"] = loss.item() / count
-        means[f"{name}_accuracy"] = int(output.correct[name]) / count
-    return means

@@ -1,5 +1,6 @@
 """The `pretrain` stage: shards in, a run out, from its first step or from where it stopped."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import torch
 
-from model.electra import Electra
+from model.electra import make_electra
 from shards.errors import DataError
-from shards.manifest import difference, library_versions
+from shards.manifest import MANIFEST_NAME, difference, library_versions
 from shards.reader import ShardFolder
+from train.card import hearth_version
 from train.checkpoint import load_checkpoint, whole_checkpoints
 from train.config import PretrainConfig
 from train.device import choose_device
@@ -46,9 +48,11 @@ def start_run(shards: Path, out: Path, config: PretrainConfig, device: str, say:
         model=model_config(config, train.header),
         shards=str(shards.resolve()),
         fingerprint=train.manifest.fingerprint(),
-        versions=library_versions("torch", "numpy"),
+        versions={"hearth": hearth_version()} | library_versions("torch", "numpy"),
     )
     shutil.copytree(shards / "tokenizer", run.tokenizer)
+    run.shards_manifest.mkdir()
+    shutil.copyfile(shards / MANIFEST_NAME, run.shards_manifest / MANIFEST_NAME)
     run.write()
     _train(_new_trainer(run, train, place), say)
     return run
@@ -109,7 +113,7 @@ def is_finished(run: Run) -> bool:
 def _new_trainer(run: Run, train: ShardFolder, device: torch.device) -> Trainer:
     """Return a trainer at step 0; the weights are drawn from the run's seed."""
     torch.manual_seed(run.config.seed)
-    model = Electra(run.model).to(device)
+    model = make_electra(run.model).to(device)
     optimizer = adamw(model, run.config.learning_rate)
     validation = ShardFolder(train.folder, "validation", train.header.max_length)
     return Trainer(run, model, optimizer, train, validation, device)
@@ -124,7 +128,7 @@ def _train(trainer: Trainer, say: Say) -> None:
         interruptible() as interrupt,
     ):
         trainer.train(metrics, interrupt)
-    export_model(run, trainer.model, run.export)
+    export_model(run, trainer.model, trainer.state.step, run.export)
     last: dict[str, float] | None = None
     for line in read_metrics(run.metrics):
         last = line.get("validation", last)
@@ -159,8 +163,10 @@ def summary(scores: dict[str, float], baseline: float) -> list[str]:
         scores: What `train.evaluate.evaluate` returned last.
         baseline: The loss of guessing masked tokens by frequency, in nats.
     """
-    accuracy, sigma = scores["sentence_order_accuracy"], scores["sentence_order_sigma"]
-    rows, auc = int(scores["sentence_order_rows"]), scores["replaced_token_auc"]
+    # A discriminator that does not learn the order of sentences has no accuracy in it.
+    rows = int(scores["sentence_order_rows"]) if "sentence_order_accuracy" in scores else 0
+    accuracy = scores["sentence_order_accuracy"] if rows else math.nan
+    sigma, auc = scores["sentence_order_sigma"], scores["replaced_token_auc"]
     lines = [
         f"on held-out rows, where guessing masked tokens by frequency costs {baseline:.3f} nats:",
         f"  generator       {_beside(scores['masked_language_model_loss'], baseline)}, as it is "
@@ -170,7 +176,7 @@ def summary(scores: dict[str, float], baseline: float) -> list[str]:
         f"rate {scores['replaced_token_entropy']:.4f}; AUC {auc:.3f}, chance .5",
         f"  sentence order  accuracy {accuracy:.3f}, chance .5, sigma {sigma:.3f} ({rows:,} rows)"
         if rows
-        else "  sentence order  no held-out row has two segments",
+        else "  sentence order  not learned, or no held-out row has two segments",
     ]
     if auc < GOOD_AUC or accuracy < 0.5 + 3 * sigma:
         lines.append("The discriminator and sentence order need hours of training, not minutes.")

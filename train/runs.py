@@ -1,18 +1,19 @@
 """A run's folder: what was chosen, its checkpoints, its metrics, its export."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from model.config import ElectraConfig, ModelConfig
-from model.presets import electra_config
+from model.presets import configure
 from shards.errors import DataError
 from shards.files import write_text
 from shards.format import ShardHeader
 from train.config import PretrainConfig
 
 RUN_FILE = "run.json"
+IMPORT_FILE = "import.json"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Run:
         return self.folder / "tokenizer"
 
     @property
+    def shards_manifest(self) -> Path:
+        """Return the folder with a copy of the shards' manifest."""
+        return self.folder / "shards"
+
+    @property
     def export(self) -> Path:
         """Return the Hugging Face folder written at the end of the run."""
         return self.folder / "hf"
@@ -77,16 +83,33 @@ def find_export(folder: Path) -> Path:
     raise DataError(f"no exported model at {folder}", remedy)
 
 
+def read_import(folder: Path) -> dict[str, Any] | None:
+    """Return what `import` wrote about the run in `folder`; None if it is none of its runs.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    path = folder / IMPORT_FILE
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content | {"source": str(content["source"]), "classes": dict(content["classes"])}
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "import the model again"
+        raise DataError(f"{path} cannot be read ({error})", remedy) from error
+
+
 def model_config(config: PretrainConfig, header: ShardHeader) -> ElectraConfig:
     """Return the networks for these shards' vocabulary and row length."""
-    return electra_config(
+    model = configure(
         config.preset,
         vocab_size=header.vocab_size,
         max_position_embeddings=header.max_length,
         pad_token_id=header.pad_token_id,
         mask_token_id=header.mask_token_id,
-        sentence_order=config.sentence_order,
     )
+    return replace(cast(ElectraConfig, model), sentence_order=config.sentence_order)
 
 
 def load_run(folder: Path) -> Run:
@@ -96,6 +119,9 @@ def load_run(folder: Path) -> Run:
         DataError: There is none, or it cannot be read.
     """
     path = folder / RUN_FILE
+    if imported := read_import(folder):
+        problem = f"{folder} was imported from {imported['source']}, not trained here"
+        raise DataError(problem, "use it with fill, glue and export")
     if not path.is_file():
         raise DataError(f"no run at {folder}", "give the folder that `python cli.py pretrain` made")
     try:

@@ -1,15 +1,15 @@
-"""Small shapes, random rows with padding, and weights copied from transformers by hand."""
+"""Small shapes, random rows with padding, and weights copied from transformers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import AlbertConfig
 
 from model.config import ElectraConfig, ModelConfig
-from model.encoder import Encoder
 
 MICRO = ModelConfig(
     vocab_size=40,
@@ -20,6 +20,7 @@ MICRO = ModelConfig(
     intermediate_size=24,
     hidden_dropout_prob=0.0,
     attention_probs_dropout_prob=0.0,
+    embedding_dropout_prob=0.0,
     max_position_embeddings=12,
 )
 MASK, PAD, CLS, SEP = 4, 0, 2, 3
@@ -69,28 +70,38 @@ def batch(rows: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @pytest.fixture
-def albert_config() -> Callable[[ModelConfig], AlbertConfig]:
-    """Translate a shape into transformers' words, one by one."""
+def shape_of() -> Callable[[ModelConfig], dict[str, Any]]:
+    """Return what transformers' configurations have in common, without dropout."""
+
+    def shape(config: ModelConfig) -> dict[str, Any]:
+        return {
+            "vocab_size": config.vocab_size,
+            "embedding_size": config.embedding_size,
+            "hidden_size": config.hidden_size,
+            "num_hidden_layers": config.num_hidden_layers,
+            "num_attention_heads": config.num_attention_heads,
+            "intermediate_size": config.intermediate_size,
+            "hidden_act": config.hidden_act,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+            "max_position_embeddings": config.max_position_embeddings,
+            "type_vocab_size": config.type_vocab_size,
+            "layer_norm_eps": config.layer_norm_eps,
+            "pad_token_id": config.pad_token_id,
+            "bos_token_id": None,
+            "eos_token_id": None,
+        }
+
+    return shape
+
+
+@pytest.fixture
+def albert_config(shape_of):
+    """Translate a shape into an AlbertConfig."""
+    from transformers import AlbertConfig
 
     def translate(config: ModelConfig) -> AlbertConfig:
-        return AlbertConfig(
-            vocab_size=config.vocab_size,
-            embedding_size=config.embedding_size,
-            hidden_size=config.hidden_size,
-            num_hidden_layers=config.num_hidden_layers,
-            num_hidden_groups=config.num_hidden_groups,
-            num_attention_heads=config.num_attention_heads,
-            intermediate_size=config.intermediate_size,
-            hidden_act=config.hidden_act,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            max_position_embeddings=config.max_position_embeddings,
-            type_vocab_size=config.type_vocab_size,
-            layer_norm_eps=config.layer_norm_eps,
-            pad_token_id=config.pad_token_id,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
+        return AlbertConfig(**shape_of(config), num_hidden_groups=config.num_hidden_groups)
 
     return translate
 
@@ -109,15 +120,26 @@ def scramble() -> Callable[[nn.Module], None]:
 
 
 @pytest.fixture
-def copy_encoder() -> Callable[[nn.Module, Encoder], None]:
-    """Copy the weights of transformers' AlbertModel into an Encoder, module by module."""
+def copy_weights() -> Callable[[nn.Module, Mapping[str, Tensor]], None]:
+    """Copy the weights of a transformers model into our tensors of the same names, all of them."""
 
-    def copy(albert: nn.Module, encoder: Encoder) -> None:
-        encoder.embeddings.load_state_dict(albert.embeddings.state_dict())
-        mapping = albert.encoder.embedding_hidden_mapping_in
-        encoder.embedding_hidden_mapping_in.load_state_dict(mapping.state_dict())
-        groups = albert.encoder.albert_layer_groups
-        for ours, theirs in zip(encoder.layers, groups, strict=True):
-            ours.load_state_dict(theirs.albert_layers[0].state_dict())
+    def copy(theirs: nn.Module, ours: Mapping[str, Tensor]) -> None:
+        state = theirs.state_dict()
+        for name, tensor in ours.items():
+            tensor.copy_(state[name])
 
     return copy
+
+
+@pytest.fixture
+def gradients() -> Callable[[nn.Module], nn.Module]:
+    """Return a copy of a module that has its gradients in place of its weights."""
+
+    def as_weights(module: nn.Module) -> nn.Module:
+        twin = deepcopy(module)
+        with torch.no_grad():
+            for mine, other in zip(twin.parameters(), module.parameters(), strict=True):
+                mine.copy_(torch.zeros_like(other) if other.grad is None else other.grad)
+        return twin
+
+    return as_weights

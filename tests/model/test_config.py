@@ -2,15 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.config import SIZES, ElectraConfig, ModelConfig
-from model.presets import PRESETS, electra_config
-
-VOCABULARY = {
-    "vocab_size": 100,
-    "max_position_embeddings": 128,
-    "pad_token_id": 0,
-    "mask_token_id": 4,
-}
+from model.config import SIZES, ElectraConfig, LanguageModelConfig, ModelConfig
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -30,6 +22,20 @@ def test_a_size_below_one_is_named_with_its_value(micro: ModelConfig, name: str)
         ({"hidden_act": "relu"}, "hidden_act is 'relu'; known are gelu, gelu_new"),
         ({"initializer_range": 0.0}, "initializer_range is 0.0"),
         ({"layer_norm_eps": 0.0}, "layer_norm_eps is 0.0"),
+        ({"embedding_dropout_prob": 2.0}, "embedding_dropout_prob is 2.0"),
+        ({"type_vocab_size": -1}, "type_vocab_size is -1"),
+        ({"attention": "sparse"}, "attention is 'sparse'; known are softmax, local, nystrom"),
+        ({"attention": "local", "local_attention": 7}, "local_attention is 7; it must be even"),
+        ({"attention": "nystrom", "conv_kernel_size": 4}, "conv_kernel_size is 4; .* odd, or 0"),
+        ({"attention": "nystrom", "conv_kernel_size": -1}, "conv_kernel_size is -1"),
+        (
+            {"attention": "nystrom", "attention_probs_dropout_prob": 0.1},
+            "attention_probs_dropout_prob is 0.1; with attention 'nystrom' it must be 0",
+        ),
+        (
+            {"attention": "nystrom", "is_decoder": True},
+            "'nystrom' in a decoder; .* every token would see those after it",
+        ),
         ({"pad_token_id": 40}, "pad_token_id is 40, outside the vocabulary of 40"),
     ],
 )
@@ -45,7 +51,8 @@ def test_a_bad_shape_is_named_with_its_value(micro: ModelConfig, changes, messag
         ({"mask_replace_prob": 1.5}, "mask_replace_prob is 1.5"),
         ({"discriminator_weight": float("nan")}, "discriminator_weight is nan"),
         ({"generator_weight": -1.0}, "generator_weight is -1.0"),
-        ({"sentence_order": "generator"}, "sentence_order is 'generator'"),
+        ({"sentence_order": "both of them"}, "sentence_order is 'both of them'"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
     ],
 )
 def test_a_bad_objective_is_named_with_its_value(pair: ElectraConfig, changes, message):
@@ -62,26 +69,36 @@ def test_networks_that_cannot_share_embeddings_are_refused(pair: ElectraConfig, 
         replace(pair, discriminator=replace(pair.discriminator, **{name: value}))
 
 
-def test_the_presets_are_those_of_the_design():
-    assert tuple(PRESETS) == ("tiny", "home", "home-768")
-    home, wide = PRESETS["home"], PRESETS["home-768"]
-    assert (home.batch_size, home.learning_rate) == (128, 5e-4)
-    assert (home.warmup_fraction * home.steps, home.steps) == (10_000, 1_000_000)
-    assert home.generator == wide.generator
-    assert (home.discriminator.hidden_size, wide.discriminator.hidden_size) == (256, 768)
+def test_networks_that_share_nothing_may_differ_but_in_their_vocabulary(pair: ElectraConfig):
+    other = replace(pair.discriminator, embedding_size=4, max_position_embeddings=9)
+    replace(pair, tie_embeddings=False, discriminator=other)
+    with pytest.raises(ValueError, match="vocab_size is 40 in the generator and 41"):
+        replace(pair, tie_embeddings=False, discriminator=replace(other, vocab_size=41))
 
 
-@pytest.mark.parametrize("preset", tuple(PRESETS))
-def test_a_preset_becomes_a_pair_for_any_vocabulary(preset: str):
-    config = electra_config(preset, **VOCABULARY, sentence_order="both")
-    for shape in (config.generator, config.discriminator):
-        assert (shape.vocab_size, shape.max_position_embeddings) == (100, 128)
-        dropout = PRESETS[preset].dropout
-        assert shape.hidden_dropout_prob == shape.attention_probs_dropout_prob == dropout
-        assert shape.num_hidden_groups == 1
-    assert (config.mask_token_id, config.sentence_order) == (4, "both")
+def test_a_decoder_is_no_half_of_a_pair(pair: ElectraConfig):
+    with pytest.raises(ValueError, match="is_decoder is True in the generator"):
+        replace(pair, generator=replace(pair.generator, is_decoder=True))
 
 
-def test_an_unknown_preset_is_answered_with_the_known():
-    with pytest.raises(ValueError, match="preset is 'huge'; known are tiny, home, home-768"):
-        electra_config("huge", **VOCABULARY)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mask_token_id": None}, "mask_token_id is None; only a decoder does without"),
+        ({"mask_token_id": 40}, "mask_token_id is 40"),
+        ({"span_boundary_weight": -1.0}, "span_boundary_weight is -1.0"),
+        ({"mask_replace_prob": 0.95}, "mask_replace_prob 0.95 and random_replace_prob 0.1 are"),
+        (
+            {"masked_language_model_weight": 0.0, "sentence_order_weight": 0.0},
+            "there is nothing to learn",
+        ),
+    ],
+)
+def test_a_bad_language_model_is_named_with_its_value(micro: ModelConfig, changes, message):
+    with pytest.raises(ValueError, match=message):
+        LanguageModelConfig(**({"model": micro, "mask_token_id": 4} | changes))
+
+
+def test_a_padded_vocabulary_is_the_next_multiple(micro: ModelConfig):
+    assert replace(micro, pad_to_multiple_of=16).padded_vocab_size == 48
+    assert replace(micro, pad_to_multiple_of=8).padded_vocab_size == 40

@@ -8,18 +8,15 @@ from safetensors.torch import load_file, save_file
 from transformers import AlbertForMaskedLM, AlbertModel, AutoModel, AutoModelForMaskedLM
 
 from model.config import ElectraConfig
-from model.electra import Electra
-from model.huggingface import (
-    load_discriminator,
-    load_encoder,
-    load_masked_language_model,
-    save,
-)
+from model.electra import Electra, make_electra
+from model.huggingface import save
+from model.huggingface_families import ALBERT
+from model.huggingface_read import load_transformer, read_parts
+from model.parts import discriminator_of, generator_of
 
 VARIANTS = {
     "shared": {},
     "two groups": {"num_hidden_groups": 2},
-    "nothing shared": {"num_hidden_groups": 4},
     "tanh gelu": {"hidden_act": "gelu_new"},
 }
 
@@ -30,14 +27,14 @@ def close(ours, theirs) -> None:
 
 @pytest.fixture
 def model(pair: ElectraConfig, scramble) -> Electra:
-    model = Electra(pair).eval()
+    model = make_electra(pair).eval()
     scramble(model)
     return model
 
 
 @pytest.fixture
 def folder(model: Electra, tmp_path):
-    save(tmp_path / "hf", model, model.config)
+    save(tmp_path / "hf", model)
     return tmp_path / "hf"
 
 
@@ -55,9 +52,9 @@ def test_transformers_loads_the_same_networks(
         generator=replace(pair.generator, **changes),
         discriminator=replace(pair.discriminator, **{"num_hidden_groups": 1} | changes),
     )
-    model = Electra(config).eval()
+    model = make_electra(config).eval()
     scramble(model)
-    save(tmp_path, model, config)
+    save(tmp_path, model)
     albert, info = AutoModel.from_pretrained(tmp_path, output_loading_info=True)
     assert_nothing_was_left_random(info)
     filler, info = AutoModelForMaskedLM.from_pretrained(
@@ -69,10 +66,10 @@ def test_transformers_loads_the_same_networks(
 
     real = rows["attention_mask"].bool()
     with torch.no_grad():
-        theirs, states = albert(**rows), model.discriminator(**rows)
-        pooled = model.sentence_order_head.pooler(states[:, 0]).tanh()
-        words = model.generator.embeddings.word_embeddings.weight
-        logits = model.masked_language_model_head(model.generator(**rows), words)
+        ours = discriminator_of(model)
+        theirs, states = albert(**rows), ours.transformer(**rows)
+        pooled = ours.pooler(states[:, 0]).tanh()
+        logits = generator_of(model).token_logits(**rows)
         close(states[real], theirs.last_hidden_state[real])
         close(pooled, theirs.pooler_output)
         close(logits[real], filler(**rows).logits[real])
@@ -81,45 +78,40 @@ def test_transformers_loads_the_same_networks(
 def test_transformers_reads_back_every_size(folder, pair: ElectraConfig):
     for path, shape in ((folder, pair.discriminator), (folder / "generator", pair.generator)):
         theirs = AutoModel.from_pretrained(path, add_pooling_layer=False).config
-        for name, value in vars(shape).items():
-            assert getattr(theirs, name) == value, name
+        for name in ALBERT.fields:
+            assert getattr(theirs, name) == getattr(shape, name), name
         for name in ("bos_token_id", "eos_token_id"):
             assert getattr(theirs, name) is None, name
 
 
 def test_a_written_model_is_read_back_bit_for_bit(folder, model: Electra, rows):
-    encoder, pooler = load_encoder(folder)
-    discriminator = load_discriminator(folder)
-    filler = load_masked_language_model(folder / "generator")
+    encoder = load_transformer(folder)
+    discriminator = read_parts(folder).parts
+    filler = read_parts(folder / "generator").parts
+    judge = discriminator_of(model)
     pairs = [
-        (encoder, model.discriminator),
-        (pooler, model.sentence_order_head.pooler),
-        (discriminator.encoder, model.discriminator),
-        (discriminator.replaced_token_head, model.replaced_token_head),
-        (discriminator.sentence_order_head, model.sentence_order_head),
-        (filler.encoder, model.generator),
-        (filler.head, model.masked_language_model_head),
+        (encoder, judge.transformer),
+        (discriminator, judge),
+        (filler, generator_of(model)),
     ]
     for loaded, written in pairs:
         assert not loaded.training
         assert loaded.state_dict().keys() == written.state_dict().keys()
         for name, tensor in written.state_dict().items():
             assert torch.equal(loaded.state_dict()[name], tensor), name
-    assert encoder.config == model.config.discriminator
+    assert encoder.config == model.objective.discriminator
 
     with torch.no_grad():
-        states = model.discriminator(**rows)
-        replaced, order = discriminator(**rows)
+        states = judge.transformer(**rows)
         assert torch.equal(encoder(**rows), states)
-        assert torch.equal(replaced, model.replaced_token_head(states))
-        assert torch.equal(order, model.sentence_order_head(states))
-        words = model.generator.embeddings.word_embeddings.weight
-        logits = model.masked_language_model_head(model.generator(**rows), words)
-        assert torch.equal(filler(**rows), logits)
+        assert torch.equal(discriminator.replaced_logits(**rows), judge.replaced_logits(**rows))
+        assert torch.equal(discriminator.order_logits(**rows), judge.order_logits(**rows))
+        ours = generator_of(model).token_logits(**rows)
+        assert torch.equal(filler.token_logits(**rows), ours)
 
 
 def test_the_same_weights_give_the_same_bytes(folder, model: Electra, tmp_path):
-    save(tmp_path / "again", model, model.config)
+    save(tmp_path / "again", model)
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     assert sorted(map(str, files)) == [
         "config.json",
@@ -144,14 +136,14 @@ def test_folders_of_transformers_are_read(pair: ElectraConfig, rows, albert_conf
     albert.save_pretrained(tmp_path / "albert")
     filler = AlbertForMaskedLM(albert_config(pair.generator)).eval()
     filler.save_pretrained(tmp_path / "filler")
-    encoder, pooler = load_encoder(tmp_path / "albert")
-    ours = load_masked_language_model(tmp_path / "filler")
+    body = read_parts(tmp_path / "albert").parts
+    ours = read_parts(tmp_path / "filler").parts
     real = rows["attention_mask"].bool()
     with torch.no_grad():
-        theirs, states = albert(**rows), encoder(**rows)
+        theirs, states = albert(**rows), body.transformer(**rows)
         close(states[real], theirs.last_hidden_state[real])
-        close(pooler(states[:, 0]).tanh(), theirs.pooler_output)
-        close(ours(**rows)[real], filler(**rows).logits[real])
+        close(body.pooler(states[:, 0]).tanh(), theirs.pooler_output)
+        close(ours.token_logits(**rows)[real], filler(**rows).logits[real])
 
 
 def rewrite(path, change) -> None:
@@ -162,14 +154,14 @@ def rewrite(path, change) -> None:
 
 def test_a_missing_tensor_is_named(folder):
     rewrite(folder / "model.safetensors", lambda tensors: tensors.pop("pooler.bias"))
-    with pytest.raises(ValueError, match=r"model\.safetensors do not fit .*missing: pooler\.bias"):
-        load_encoder(folder)
+    with pytest.raises(ValueError, match=r"hf do not fit .*missing: albert\.pooler\.bias"):
+        load_transformer(folder)
 
 
 def test_an_unknown_tensor_is_named(folder):
     rewrite(folder / "heads.safetensors", lambda tensors: tensors.update(stray=torch.zeros(1)))
     with pytest.raises(ValueError, match="unknown: stray"):
-        load_discriminator(folder)
+        read_parts(folder)
 
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes(folder):
@@ -179,40 +171,40 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(folder):
     )
     message = r"of another shape: predictions\.bias \(7,\) instead of \(40,\)"
     with pytest.raises(ValueError, match=message):
-        load_masked_language_model(folder / "generator")
+        read_parts(folder / "generator")
 
 
 def test_a_truncated_weights_file_is_named(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ValueError, match=r"model\.safetensors is not a whole safetensors file"):
-        load_encoder(folder)
+        load_transformer(folder)
 
 
 def test_an_absent_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
-        load_encoder(tmp_path / "absent")
+        load_transformer(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "bert"}, "model_type 'bert'"),
-        ({"inner_group_num": 2}, "inner_group_num 2"),
+        ({"model_type": "roberta"}, "model_type 'roberta'; known are albert, bert"),
+        ({"inner_group_num": 2}, "inner_group_num is 2; our models have 1"),
         ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
         ({"hidden_size": "wide"}, "cannot be used"),
-        ({"hidden_size": None}, "cannot be used"),
+        ({"hidden_size": None}, "it lacks hidden_size"),
     ],
 )
 def test_a_configuration_that_is_not_ours_is_refused(folder, changes, message):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ValueError, match=message):
-        load_encoder(folder)
+        load_transformer(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"model_type": "albert"}'])
 def test_a_broken_configuration_is_refused(folder, text):
     (folder / "config.json").write_text(text)
     with pytest.raises(ValueError, match=r"config\.json"):
-        load_encoder(folder)
+        load_transformer(folder)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
-from model.electra import Electra
+from model.electra import make_electra
 from shards.reader import ShardFolder
 from train.config import pretrain_config
 from train.evaluate import area_under_curve, evaluate, unigram_loss
@@ -25,7 +25,7 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn(pairs):
 def test_an_evaluation_repeats_and_leaves_the_model_in_training(shards_folder):
     folder = ShardFolder(shards_folder, "validation")
     torch.manual_seed(0)
-    model = Electra(model_config(pretrain_config("tiny"), folder.header))
+    model = make_electra(model_config(pretrain_config("tiny"), folder.header))
     state = torch.get_rng_state()
     one = evaluate(model, folder, 16, torch.device("cpu"))
     assert torch.equal(state, torch.get_rng_state())
@@ -36,7 +36,7 @@ def test_an_evaluation_repeats_and_leaves_the_model_in_training(shards_folder):
 def test_an_untrained_model_is_as_good_as_knowing_nothing(shards_folder):
     folder = ShardFolder(shards_folder, "validation")
     torch.manual_seed(0)
-    model = Electra(model_config(pretrain_config("tiny"), folder.header))
+    model = make_electra(model_config(pretrain_config("tiny"), folder.header))
     scores = evaluate(model, folder, 16, torch.device("cpu"))
     assert scores["masked_language_model_loss"] == pytest.approx(np.log(600), abs=0.3)
     assert scores["hidden_token_loss"] == pytest.approx(np.log(600), abs=0.3)
@@ -69,7 +69,7 @@ def test_tokens_that_show_are_no_merit_of_the_hidden_token_loss(shards_folder):
     folder = ShardFolder(shards_folder, "validation")
     torch.manual_seed(0)
     pair = model_config(pretrain_config("tiny"), folder.header)
-    shown, hidden = (Electra(replace(pair, mask_replace_prob=share)) for share in (0.0, 1.0))
+    shown, hidden = (make_electra(replace(pair, mask_replace_prob=share)) for share in (0.0, 1.0))
     hidden.load_state_dict(shown.state_dict())
     one, other = (evaluate(model, folder, 16, torch.device("cpu")) for model in (shown, hidden))
     assert one["hidden_token_loss"] == other["hidden_token_loss"]

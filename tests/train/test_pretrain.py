@@ -224,10 +224,10 @@ def test_without_validation_rows_the_run_says_so_and_goes_on(shards_folder, tmp_
 
 def make_trainer(run_folder, device="cpu"):
     run = load_run(run_folder)
-    from model.electra import Electra
+    from model.electra import make_electra
 
     torch.manual_seed(0)
-    model = Electra(run.model)
+    model = make_electra(run.model)
     folders = (ShardFolder(Path(run.shards), split) for split in ("train", "validation"))
     optimizer = adamw(model, run.config.learning_rate)
     return Trainer(run, model, optimizer, *folders, torch.device(device))
@@ -236,7 +236,7 @@ def make_trainer(run_folder, device="cpu"):
 def test_a_non_finite_loss_stops_before_the_update(run_folder):
     trainer = make_trainer(run_folder)
     with torch.no_grad():
-        trainer.model.replaced_token_head.dense.bias.fill_(float("nan"))
+        trainer.model.discriminator.objectives["replaced_token"].head.dense.bias.fill_(float("nan"))
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     with pytest.raises(DataError, match=r"the loss of step 1 is nan, on rows \[\d+, "):
         trainer.train_step()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.config import ElectraConfig, ModelConfig
-from model.electra import Electra
+from model.electra import make_electra
 from model.huggingface import save
 from tests.train.glue.toy import LONGEST, SPECIAL, WORDS, make_tokenizer, sentences
 from train.glue_rows import load_row_tokenizer
@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     pair = ElectraConfig(generator=config, discriminator=config, mask_token_id=4)
     folder = tmp_path_factory.mktemp("run") / "hf"
     torch.manual_seed(0)
-    save(folder, Electra(pair), pair)
+    save(folder, make_electra(pair))
     make_tokenizer().save(str(folder / "tokenizer.json"))
     return folder.parent
 

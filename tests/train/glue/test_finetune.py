@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.huggingface import load_encoder
+from model.huggingface_read import load_transformer
 from pipeline.tasks import TASKS, Examples
 from shards.errors import DataError
 from tests.train.glue.toy import LONGEST, QUICK, sentence_examples
@@ -19,8 +19,8 @@ def test_the_same_seed_repeats_the_same_bits_and_another_does_not(run, tokenizer
     config = GlueConfig(epochs=1, batch_size=8)
 
     def trained(seed):
-        model = load_encoder(run / "hf")[0].config
-        classifier = make_classifier(model, task, seed, lambda: load_encoder(run / "hf")[0])
+        model = load_transformer(run / "hf").config
+        classifier = make_classifier(model, task, seed, lambda: load_transformer(run / "hf"))
         finetune(classifier, task, rows, config, seed, lambda: None)
         return torch.cat([one.flatten() for one in classifier.parameters()]).detach()
 
@@ -34,7 +34,7 @@ def test_a_regression_is_learnt_and_predicted_in_its_own_range(run, tokenizer):
     scores = (1 + 3 * examples.labels).astype(np.float32)
     rows = encode_examples(tokenizer, Examples(examples.first, examples.first, scores, 0), LONGEST)
     task = TASKS["stsb"]
-    classifier = make_classifier(load_encoder(run / "hf")[0].config, task, 0, None)
+    classifier = make_classifier(load_transformer(run / "hf").config, task, 0, None)
     finetune(classifier, task, rows, QUICK, 0, lambda: None)
     predictions = predict(classifier, task, rows, 8)
     assert np.corrcoef(predictions, scores)[0, 1] > 0.9
@@ -44,7 +44,7 @@ def test_a_regression_is_learnt_and_predicted_in_its_own_range(run, tokenizer):
 def test_predictions_come_in_the_order_of_the_rows(run, tokenizer):
     task = TASKS["cola"]
     rows = encode_examples(tokenizer, sentence_examples(), LONGEST)
-    classifier = make_classifier(load_encoder(run / "hf")[0].config, task, 0, None)
+    classifier = make_classifier(load_transformer(run / "hf").config, task, 0, None)
     one_by_one = classifier.eval()
     with torch.no_grad():
         expected = [
@@ -54,8 +54,8 @@ def test_predictions_come_in_the_order_of_the_rows(run, tokenizer):
 
 
 def test_the_pretrained_weights_are_the_ones_trained_on(run):
-    encoder = load_encoder(run / "hf")[0]
-    load = lambda: load_encoder(run / "hf")[0]  # noqa: E731
+    encoder = load_transformer(run / "hf")
+    load = lambda: load_transformer(run / "hf")  # noqa: E731
     pretrained = make_classifier(encoder.config, TASKS["cola"], 3, load)
     twin = make_classifier(encoder.config, TASKS["cola"], 3, None)
     for name, weight in encoder.state_dict().items():
@@ -70,7 +70,7 @@ def test_the_last_batch_of_an_epoch_may_be_short():
 
 
 def test_a_diverged_training_stops_and_names_the_knob(run, source, tmp_path):
-    classifier = make_classifier(load_encoder(run / "hf")[0].config, TASKS["cola"], 0, None)
+    classifier = make_classifier(load_transformer(run / "hf").config, TASKS["cola"], 0, None)
     with torch.no_grad():
         classifier.head.out_proj.bias.fill_(float("nan"))
     tokenizer = load_row_tokenizer(run / "hf", LONGEST, 17)

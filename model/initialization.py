@@ -1,0 +1,30 @@
+"""What weights are before training.
+
+LayerNorm first (GPT-2, https://openai.com/research/better-language-models section 2.3): normal, and
+what each block adds to the residual stream is drawn smaller by the root of the number of blocks.
+LayerNorm last (`truncated_normal_initializer` in bert's, albert's and electra's `modeling.py`):
+normal, cut off at two standard deviations. Biases are 0; LayerNorms keep torch's 1 and 0.
+"""
+
+from torch import nn
+
+from model.config import ModelConfig
+
+
+def initialize_weights(module: nn.Module, config: ModelConfig, scale: float = 1.0) -> None:
+    """Draw all weights in `module` anew, `scale` times `config.initializer_range` wide."""
+    deviation = scale * config.initializer_range
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding | nn.Conv2d):
+            if config.norm_first:
+                nn.init.normal_(part.weight, std=deviation)
+            else:
+                nn.init.trunc_normal_(part.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+        if isinstance(part, nn.Linear | nn.Conv2d) and part.bias is not None:
+            nn.init.zeros_(part.bias)
+
+
+def initialize_residual(module: nn.Linear, config: ModelConfig) -> None:
+    """Draw the weights of the last product of a block, of which a layer has two."""
+    scale = (2 * config.num_hidden_layers) ** -0.5 if config.norm_first else 1.0
+    initialize_weights(module, config, scale)
