@@ -30,7 +30,7 @@ def test_a_size_below_one_is_named_with_its_value(micro: ModelConfig, name: str)
         ({"attention": "nystrom", "conv_kernel_size": -1}, "conv_kernel_size is -1"),
         (
             {"attention": "nystrom", "attention_probs_dropout_prob": 0.1},
-            "attention_probs_dropout_prob is 0.1; with attention 'nystrom' it must be 0",
+            "attention_probs_dropout_prob is 0.1; with 'nystrom' it must be 0",
         ),
         (
             {"attention": "nystrom", "is_decoder": True},
