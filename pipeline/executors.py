@@ -13,9 +13,11 @@ from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from pipeline.errand import Errand, all_versions, source_hash
+from pipeline.interrupt import interrupt_held_back
 from pipeline.workers import WINDOW_PER_WORKER, begin_server, process_pool
 from shards.errors import DataError
 
@@ -84,13 +86,20 @@ class Pool(Generic[Task, Result]):
     ) -> None:
         self._executor, self._function, self._workers = executor, function, workers
         self._sent: set[Future[Result]] = set()
+        self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
 
     def submit(self, task: Task) -> "Future[Result]":
         """Send a task away."""
-        future = self._executor.submit(self._function, task)
-        self._sent.add(future)
-        future.add_done_callback(self._sent.discard)
+        with interrupt_held_back():
+            future = self._executor.submit(self._function, task)
+            self._sent.add(future)
+            future.add_done_callback(self._sent.discard)
+            future.add_done_callback(self._ended.put)
         return future
+
+    def wait_for_one(self) -> None:
+        """Wait until a task has ended, or has been since this was called last."""
+        self._ended.get()  # a lock in C: Ctrl-C leaves it free
 
     def wait(self, seconds: float) -> None:
         """Wait for the tasks that were sent away, but not longer."""

@@ -1,12 +1,13 @@
-"""Ctrl-C that is neither lost nor garbled while a library is being imported."""
+"""Ctrl-C that is neither lost nor garbled: not in an import, not in a lock of the executors."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 RETRY_SECONDS = 0.05
+Handler = Callable[[int, FrameType | None], object] | int
 
 
 @contextmanager
@@ -43,3 +44,31 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+@contextmanager
+def interrupts(handler: Handler) -> Iterator[None]:
+    """Handle Ctrl-C in another way for a while; only the main thread can, and need, do so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+@contextmanager
+def interrupt_held_back() -> Iterator[None]:
+    """Within `with`, hold Ctrl-C back, and raise it at its end.
+
+    Futures take their locks in Python code. A Ctrl-C that is raised there leaves one taken; the
+    thread that has the result then waits for ever, and the command for the thread. So what is held
+    back is each call of theirs; it must not wait.
+    """
+    pressed: list[int] = []
+    with interrupts(lambda number, _: pressed.append(number)):
+        yield
+    if pressed:
+        raise KeyboardInterrupt

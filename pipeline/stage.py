@@ -9,7 +9,7 @@ import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from pipeline.executors import Crew, open_pool
+from pipeline.executors import Crew, Pool, open_pool
+from pipeline.interrupt import interrupt_held_back
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, write_text
 from shards.manifest import MANIFEST_NAME, FileRecord, Manifest, difference, read_manifest
@@ -177,9 +178,9 @@ def run_parts(
                 future = None if part else pool.submit(task)
                 pending.append(_Pending(task, part, future))
             while len(pending) >= pool.window() or (task is None and pending):
-                yield _take_first(pending, journal)
+                yield _take_first(pending, journal, pool)
         while pending:
-            yield _take_first(pending, journal)
+            yield _take_first(pending, journal, pool)
 
 
 def finish(out: Path, manifest: Manifest) -> None:
@@ -214,20 +215,22 @@ class _Pending(Generic[AnyTask]):
     future: "Future[Part] | None"
 
 
-def _take_first(pending: "deque[_Pending[AnyTask]]", journal: "_Journal") -> tuple[AnyTask, Part]:
+def _take_first(
+    pending: "deque[_Pending[AnyTask]]", journal: "_Journal", pool: Pool[AnyTask, Part]
+) -> tuple[AnyTask, Part]:
     """Wait for the first of `pending`; whatever is done by then is written down.
 
     A task that fails does so when its turn comes, so that those before it are kept.
     """
     first = pending[0]
     while first.part is None:
-        futures = [one.future for one in pending if one.future and not one.future.done()]
-        if first.future in futures:
-            wait(futures, return_when=FIRST_COMPLETED)
-        for one in pending:
-            if one.future and one.future.done() and (one is first or not one.future.exception()):
-                one.part = journal.keep(one.task, one.future.result())
-                one.future = None
+        with interrupt_held_back():
+            for one in pending:
+                future = one.future
+                if future and future.done() and (one is first or not future.exception()):
+                    one.part, one.future = journal.keep(one.task, future.result()), None
+        if first.part is None:
+            pool.wait_for_one()
     pending.popleft()
     return first.task, first.part
 

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
+from queue import SimpleQueue
 from typing import TypeVar
 
+from pipeline.interrupt import interrupt_held_back, interrupts
 from shards.errors import DataError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Handler = Callable[[int, FrameType | None], object] | int
 
 WINDOW_PER_WORKER = 2
 """Tasks in flight for each worker: enough to keep it busy, few enough to bound memory."""
@@ -47,7 +47,7 @@ def begin_server(module: str) -> None:
     multiprocessing.set_forkserver_preload([module])
     os.environ.update(own)
     try:
-        with _interrupts(signal.SIG_IGN):  # the server inherits that
+        with interrupts(signal.SIG_IGN):  # the server inherits that
             ensure_running()
     finally:
         for name, value in before.items():
@@ -55,19 +55,6 @@ def begin_server(module: str) -> None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _interrupts(handler: Handler) -> Iterator[None]:
-    """Handle Ctrl-C in another way for a moment; only the main thread can, and need, do so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def _start(executor: Executor, workers: int, own: set[BaseProcess]) -> None:
@@ -81,13 +68,10 @@ def _start(executor: Executor, workers: int, own: set[BaseProcess]) -> None:
         own: Receives them.
     """
     others = set(multiprocessing.active_children())
-    caught: list[int] = []
-    with _interrupts(lambda number, _: caught.append(number)):
+    with interrupt_held_back():
         while len(own) < workers:
             executor.submit(time.sleep, IDLE_SECONDS)
             own |= set(multiprocessing.active_children()) - others
-    if caught:
-        raise KeyboardInterrupt
 
 
 def _context() -> BaseContext:
@@ -150,9 +134,24 @@ def in_order(
         return
     with process_pool(workers) as executor:
         pending: deque[Future[Result]] = deque()
+        ended: SimpleQueue[Future[Result]] = SimpleQueue()
         for task in tasks:
             if len(pending) >= workers * WINDOW_PER_WORKER:
-                yield pending.popleft().result()
-            pending.append(executor.submit(function, task))
+                yield _result(pending.popleft(), ended)
+            with interrupt_held_back():
+                pending.append(executor.submit(function, task))
+                pending[-1].add_done_callback(ended.put)
         while pending:
-            yield pending.popleft().result()
+            yield _result(pending.popleft(), ended)
+
+
+def _result(future: "Future[Result]", ended: "SimpleQueue[Future[Result]]") -> Result:
+    """Return a future's result; `ended` receives all that have one, in any order."""
+    is_done = False
+    while not is_done:
+        with interrupt_held_back():
+            is_done = future.done()
+        if not is_done:
+            ended.get()  # a lock in C: Ctrl-C leaves it free
+    with interrupt_held_back():
+        return future.result()

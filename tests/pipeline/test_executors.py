@@ -1,11 +1,16 @@
 import operator
+import os
+import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -14,7 +19,7 @@ from cli import main
 from pipeline import compiled, executors
 from pipeline import errand as errands
 from pipeline.errand import Errand, all_versions, source_hash
-from pipeline.executors import Crew, open_pool
+from pipeline.executors import Crew, Pool, open_pool
 from shards.errors import DataError
 from shards.files import ATTEMPT, Attempt, write_atomically, write_text
 
@@ -195,3 +200,43 @@ def test_two_attempts_at_a_file_do_not_meet(tmp_path: Path):
         attempt.__exit__(None, None, None)
         assert path.read_bytes() == b"same"
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Interrupted(ThreadPoolExecutor):
+    """An executor in whose code Ctrl-C comes, where it would leave locks taken."""
+
+    sent: Future[Any] | None = None
+
+    def submit(self, function: Callable[..., Any], /, *tasks: Any, **named: Any) -> Future[Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        self.sent = super().submit(function, *tasks, **named)
+        return self.sent
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_an_interrupt_while_a_task_is_sent_is_raised_when_it_is_sent():
+    with Interrupted(1) as executor:
+        pool = Pool(executor, operator.neg, lambda: 1)
+        with pytest.raises(KeyboardInterrupt):
+            pool.submit(3)
+        assert executor.sent is not None
+        pool.wait_for_one()
+        assert executor.sent.result() == -3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_an_interrupt_ends_the_wait_for_a_task():
+    is_over = threading.Event()
+
+    def interrupt_and_wait(
+        pool: Pool[Callable[[], bool], bool], helper: ThreadPoolExecutor
+    ) -> None:
+        helper.submit(os.kill, os.getpid(), signal.SIGINT)
+        pool.wait_for_one()
+
+    with ThreadPoolExecutor(2) as executor:
+        pool = Pool(executor, operator.call, lambda: 1)
+        pool.submit(is_over.wait)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_and_wait(pool, executor)
+        is_over.set()
