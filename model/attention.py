@@ -1,6 +1,6 @@
 """Multi-head self-attention (https://arxiv.org/abs/1706.03762), by one of three mechanisms.
 
-A mechanism is a module that takes query, key and value (B, A, T, K), which places are real, and
+A mechanism is a module that takes query, key and value (B, A, T, K), where the real tokens lie, and
 whether the layer sees the whole row, and returns the context (B, A, T, K).
 
 Shapes: B rows, T places, N real tokens, M wanted ones, H hidden width, A heads, K = H / A.
@@ -27,10 +27,10 @@ class SoftmaxAttention(nn.Module):
         self.is_causal = config.is_decoder
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, is_real: Tensor | None, is_global: bool
+        self, query: Tensor, key: Tensor, value: Tensor, tokens: Tokens, is_global: bool
     ) -> Tensor:
         """Return the context (B, A, T, K); padding is attended by nothing."""
-        mask = None if is_real is None else is_real[:, None, None, :]
+        mask = None if tokens.places is None else tokens.is_real[:, None, None, :]
         if mask is not None and self.is_causal:
             seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
             own = torch.eye(query.shape[2], dtype=torch.bool, device=query.device)
@@ -53,13 +53,15 @@ class LocalAttention(SoftmaxAttention):
         self.reach = config.local_attention // 2
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, is_real: Tensor | None, is_global: bool
+        self, query: Tensor, key: Tensor, value: Tensor, tokens: Tokens, is_global: bool
     ) -> Tensor:
         """Return the context (B, A, T, K); padding is attended by nothing."""
         if is_global or query.shape[2] <= self.reach + 1:
-            return super().forward(query, key, value, is_real, is_global)
+            return super().forward(query, key, value, tokens, is_global)
         dropout = self.dropout if self.training else 0.0
-        return local_attention(query, key, value, is_real, self.reach, self.is_causal, dropout)
+        return local_attention(
+            query, key, value, tokens.is_real, self.reach, self.is_causal, dropout
+        )
 
 
 MECHANISMS = {"softmax": SoftmaxAttention, "local": LocalAttention, "nystrom": NystromAttention}
@@ -93,9 +95,9 @@ class SelfAttention(nn.Module):
             (M, H), or (N, H).
         """
         projected = tokens.unpack(self.query_key_value(states))  # (B, T, 3H)
-        heads = projected.view(tokens.rows, tokens.length, 3, *self.heads)
+        heads = projected.view(*tokens.is_real.shape, 3, *self.heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, A, T, K)
-        context = self.mechanism(query, key, value, tokens.is_real, is_global)
+        context = self.mechanism(query, key, value, tokens, is_global)
         context = context.transpose(1, 2).flatten(2)  # (B, T, H)
         kept = tokens.pack(context) if wanted is None else context.flatten(0, 1)[wanted]
         mixed: Tensor = self.dropout(self.dense(kept))

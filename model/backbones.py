@@ -20,8 +20,10 @@ from model.objectives import (
     ReplacedToken,
     Score,
     at_least_float32,
+    number_of,
     score_verdicts,
 )
+from model.padding import Tokens
 from model.rows import Rows
 from model.vocabulary import sample
 
@@ -75,7 +77,7 @@ class LogitsGenerator(nn.Module):
         logits = read_logits(self.module, rows, named)
         if logits.dim() != 3:
             raise _misshapen(self.module, logits, rows, ", V")
-        places = rows.masked_positions.flatten().nonzero().squeeze(1)
+        places = rows.places.masked
         asked = at_least_float32(logits.flatten(0, 1)[places, : self.vocab_size])
         labels = rows.original_ids.flatten()[places]
         score = Score(
@@ -89,7 +91,7 @@ class LogitsGenerator(nn.Module):
 
     def count(self, rows: Rows) -> dict[str, Tensor]:
         """Return how many places are masked."""
-        return {"masked_language_model": rows.masked_positions.sum()}
+        return {"masked_language_model": number_of(rows.places.masked)}
 
 
 class LogitsDiscriminator(nn.Module):
@@ -112,12 +114,12 @@ class LogitsDiscriminator(nn.Module):
         logits = read_logits(self.module, rows, named)
         if logits.numel() != rows.input_ids.numel():
             raise _misshapen(self.module, logits, rows, "")
-        places = rows.is_real().flatten().nonzero().squeeze(1)
+        places = rows.places.tokens.all_places()
         return {"replaced_token": score_verdicts(logits.flatten()[places], places, rows)}
 
     def count(self, rows: Rows) -> dict[str, Tensor]:
         """Return how many real tokens there are."""
-        return {"replaced_token": rows.is_real().sum()}
+        return {"replaced_token": number_of(rows.places.tokens.all_places())}
 
 
 class Tapped(nn.Module):
@@ -149,9 +151,12 @@ class Tapped(nn.Module):
         attention_mask: Tensor | None,
         token_type_ids: Tensor | None,
         wanted: Tensor,
+        tokens: Tokens | None = None,
         **named: Any,  # noqa: ANN401
     ) -> Tensor:
         """Return the hidden states (M, H) at the places `wanted` (M,) of the flattened batch.
+
+        The module is told of padding by the attention mask alone, not by `tokens`.
 
         Raises:
             ValueError: The layer did not give states (B, T, H).

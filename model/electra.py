@@ -20,6 +20,7 @@ from model.corruption import hide_tokens, replace_tokens
 from model.network import Network
 from model.objectives import MaskedLanguageModel, ReplacedToken, Score, SentenceOrder
 from model.output import Output, total_loss
+from model.places import Places
 from model.rows import Rows, to_rows
 from model.transformer import Transformer
 from model.tying import Names, tie_embeddings
@@ -94,6 +95,7 @@ class Electra(nn.Module):
         token_type_ids: Tensor | None = None,
         masked_positions: Tensor | None = None,
         sentence_order_label: Tensor | None = None,
+        places: Places | None = None,
         **named: Any,  # noqa: ANN401
     ) -> Output:
         """Corrupt the batch with the generator and judge it with the discriminator.
@@ -110,10 +112,17 @@ class Electra(nn.Module):
                 = none.
             sentence_order_label: 0 = original order, 1 = swapped, -100 = no label (B,); None = no
                 labels.
+            places: Where all this lies (`model.places.find_places`), found on the host so that no
+                device is waited for; None = find it here.
             **named: Passed to both networks.
         """
         rows = to_rows(
-            input_ids, attention_mask, token_type_ids, masked_positions, sentence_order_label
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            masked_positions,
+            sentence_order_label,
+            places,
         )
         hidden_ids = hide_tokens(
             input_ids,
@@ -127,7 +136,7 @@ class Electra(nn.Module):
         judged: dict[str, Score] = self.discriminator(rows._replace(input_ids=read_ids), **named)
         return Output(_named(generated, judged), read_ids)
 
-    def count(self, **batch: Tensor) -> dict[str, Tensor]:
+    def count(self, **batch: Any) -> dict[str, Tensor]:  # noqa: ANN401
         """Return how many losses each objective has in a batch, without computing them."""
         rows = to_rows(**batch)
         generator, discriminator = (

@@ -35,11 +35,11 @@ class Embeddings(nn.Module):
             ValueError: The rows are longer than the position table.
         """
         longest = self.position_embeddings.num_embeddings
-        if tokens.length > longest:
-            raise ValueError(f"rows of {tokens.length} tokens; the model has {longest} positions")
+        length = input_ids.shape[1]
+        if length > longest:
+            raise ValueError(f"rows of {length} tokens; the model has {longest} positions")
         words: Tensor = self.word_embeddings(tokens.pack(input_ids))
-        places = tokens.all_places(input_ids.device)
-        embeddings = words + self.position_embeddings(places % tokens.length)
+        embeddings = words + self.position_embeddings(tokens.all_places() % length)
         if self.token_type_embeddings is not None:
             if token_type_ids is None:
                 embeddings = embeddings + self.token_type_embeddings.weight[0]

@@ -11,6 +11,7 @@ from model.config import ModelConfig
 from model.feed_forward import APPROXIMATIONS
 from model.initialization import initialize_weights
 from model.linear import Linear
+from model.spans import LONGEST
 
 
 class MaskedLanguageModelHead(nn.Module):
@@ -59,15 +60,13 @@ class SpanBoundaryHead(nn.Module):
     the number (SpanBERT, https://arxiv.org/abs/1907.10529 section 3.2); the second ends in width E.
     """
 
-    NUMBERS = 20
-    """Positions in a span that have an embedding (SpanBERT's code: `max_pair_targets`)."""
     NUMBER_SIZE = 200
     """Width of that embedding (SpanBERT, appendix B)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.numbers = nn.Embedding(self.NUMBERS, self.NUMBER_SIZE)
+        self.numbers = nn.Embedding(LONGEST, self.NUMBER_SIZE)
         self.dense = Linear(2 * width + self.NUMBER_SIZE, width)
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.second_dense = Linear(width, config.embedding_size)

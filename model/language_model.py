@@ -13,6 +13,7 @@ from model.corruption import scramble_tokens
 from model.network import Network
 from model.objectives import CausalLanguageModel, MaskedLanguageModel, SentenceOrder
 from model.output import Output, total_loss
+from model.places import Places
 from model.rows import Rows, to_rows
 from model.span_boundary import SpanBoundary
 from model.transformer import Transformer
@@ -46,6 +47,7 @@ class LanguageModel(nn.Module):
         token_type_ids: Tensor | None = None,
         masked_positions: Tensor | None = None,
         sentence_order_label: Tensor | None = None,
+        places: Places | None = None,
         **named: Any,  # noqa: ANN401
     ) -> Output:
         """Corrupt the batch, unless the model is a decoder, and score what it makes of it.
@@ -58,10 +60,17 @@ class LanguageModel(nn.Module):
                 = none.
             sentence_order_label: 0 = original order, 1 = swapped, -100 = no label (B,); None = no
                 labels.
+            places: Where all this lies (`model.places.find_places`), found on the host so that no
+                device is waited for; None = find it here.
             **named: Passed to the transformer.
         """
         rows = to_rows(
-            input_ids, attention_mask, token_type_ids, masked_positions, sentence_order_label
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            masked_positions,
+            sentence_order_label,
+            places,
         )
         rows = rows._replace(input_ids=self._corrupt(rows))
         return Output(self.network(rows, **named), rows.input_ids)
@@ -80,7 +89,7 @@ class LanguageModel(nn.Module):
             by_span="span_boundary" in self.weights,
         )
 
-    def count(self, **batch: Tensor) -> dict[str, Tensor]:
+    def count(self, **batch: Any) -> dict[str, Tensor]:  # noqa: ANN401
         """Return how many losses each objective has in a batch, without computing them."""
         return self.network.count(to_rows(**batch))
 

@@ -18,16 +18,16 @@ def local_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    is_real: Tensor | None,
+    is_real: Tensor,
     reach: int,
     is_causal: bool,
     dropout: float,
 ) -> Tensor:
     """Return the context (B, A, T, K) of query, key and value (B, A, T, K).
 
-    `is_real` (B, T) is False in the padding, which no other token sees; None = all are real. A
-    token sees `reach` tokens far, and nothing after itself if `is_causal`; `dropout` is the share
-    of attention weights to drop.
+    `is_real` (B, T) is False in the padding, which no other token sees. A token sees `reach` tokens
+    far, and nothing after itself if `is_causal`; `dropout` is the share of attention weights to
+    drop.
     """
     rows, heads, length, width = query.shape
     blocks = -(-length // reach)
@@ -40,8 +40,6 @@ def local_attention(
         return cut.permute(0, 2, 1, 4, 3).flatten(0, 1)
 
     cut_query = F.pad(query, (0, 0, 0, missing)).view(rows, heads, blocks, reach, width)
-    if is_real is None:
-        is_real = torch.ones(rows, length, dtype=torch.bool, device=query.device)
     context = F.scaled_dot_product_attention(
         cut_query.transpose(1, 2).flatten(0, 1),  # (B S, A, C, K)
         neighbourhoods(key),

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from model.objectives import Objective, Score
+from model.padding import Tokens
 from model.rows import Rows
 
 
 class Backbone(Protocol):
-    """Token ids to hidden states: `model.transformer.Transformer`, or `model.tapped.Tapped`."""
+    """Token ids to hidden states: `model.transformer.Transformer`, or `model.backbones.Tapped`."""
 
     @property
     def word_embeddings(self) -> Tensor | None:
@@ -27,9 +28,13 @@ class Backbone(Protocol):
         attention_mask: Tensor | None,
         token_type_ids: Tensor | None,
         wanted: Tensor,
+        tokens: Tokens,
         **named: Any,  # noqa: ANN401
     ) -> Tensor:
-        """Return the hidden states (M, H) at the places `wanted` (M,) of the flattened batch."""
+        """Return the hidden states (M, H) at the places `wanted` (M,) of the flattened batch.
+
+        `tokens` says in other words what the attention mask does.
+        """
         ...
 
 
@@ -61,6 +66,7 @@ class Network(nn.Module):
             rows.attention_mask,
             rows.token_type_ids,
             wanted=torch.cat(list(places.values())),
+            tokens=rows.places.tokens,
             **named,
         )
         parts = torch.split(states, [len(one) for one in places.values()])

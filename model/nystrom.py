@@ -9,11 +9,14 @@ batch). A row with no more tokens than landmarks is not approximated: it gets so
 Shapes: B rows, A heads, T places, K head width, L landmarks.
 """
 
+from bisect import bisect_right
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.config import ModelConfig
+from model.padding import Tokens
 
 ITERATIONS = 6
 """Of the pseudo-inverse (the authors' `attention_nystrom.py`)."""
@@ -33,27 +36,26 @@ class NystromAttention(nn.Module):
         )
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, is_real: Tensor | None, is_global: bool
+        self, query: Tensor, key: Tensor, value: Tensor, tokens: Tokens, is_global: bool
     ) -> Tensor:
         """Return the context (B, A, T, K); `value` must be 0 in the padding."""
-        if is_real is None:
-            is_real = torch.ones_like(query[:, 0, :, 0], dtype=torch.bool)
-        context = self._attend(query, key, value, is_real)
+        context = self._attend(query, key, value, tokens)
         return context if self.conv is None else context + self.conv(value)
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, is_real: Tensor) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, tokens: Tokens) -> Tensor:
         """Give each row the attention that its own length asks for."""
-        is_short = is_real.sum(1) <= self.num_landmarks  # (B,)
-        if is_short.all():
+        is_real, by_length = tokens.is_real, tokens.by_length
+        shorts = bisect_right(tokens.lengths, self.num_landmarks)
+        if shorts == len(tokens.lengths):
             return _softmax_attention(query, key, value, is_real)
-        if not is_short.any():
+        if not shorts:
             return nystrom_attention(query, key, value, is_real, self.num_landmarks)
-        short, long = is_short.nonzero().squeeze(1), (~is_short).nonzero().squeeze(1)
+        short, long = by_length[:shorts], by_length[shorts:]
         exact = _softmax_attention(query[short], key[short], value[short], is_real[short])
         approximate = nystrom_attention(
             query[long], key[long], value[long], is_real[long], self.num_landmarks
         )
-        return torch.cat((exact, approximate))[torch.cat((short, long)).argsort()]
+        return torch.cat((exact, approximate))[by_length.argsort()]
 
 
 def nystrom_attention(

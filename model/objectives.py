@@ -20,7 +20,7 @@ from model.heads import (
     ReplacedTokenHead,
     SentenceOrderHead,
 )
-from model.rows import IGNORED, Rows
+from model.rows import Rows
 from model.vocabulary import predict_vocabulary
 
 
@@ -76,11 +76,11 @@ class MaskedLanguageModel(nn.Module):
 
     def count(self, rows: Rows) -> Tensor:
         """Return how many positions are masked."""
-        return rows.masked_positions.sum()
+        return number_of(rows.places.masked)
 
     def places(self, rows: Rows) -> Tensor:
         """Return the masked positions."""
-        return rows.masked_positions.flatten().nonzero().squeeze(1)
+        return rows.places.masked
 
     def score(
         self, states: Tensor, places: Tensor, rows: Rows, word_embeddings: Tensor | None
@@ -107,15 +107,11 @@ class CausalLanguageModel(nn.Module):
 
     def count(self, rows: Rows) -> Tensor:
         """Return how many tokens have one after them."""
-        return self._has_next(rows).sum()
+        return number_of(rows.places.followed)
 
     def places(self, rows: Rows) -> Tensor:
         """Return the places of tokens that have one after them."""
-        return self._has_next(rows).flatten().nonzero().squeeze(1)
-
-    def _has_next(self, rows: Rows) -> Tensor:
-        is_real = rows.is_real()
-        return F.pad(is_real[:, 1:], (0, 1)) & is_real
+        return rows.places.followed
 
     def score(
         self, states: Tensor, places: Tensor, rows: Rows, word_embeddings: Tensor | None
@@ -140,16 +136,11 @@ class SentenceOrder(nn.Module):
 
     def count(self, rows: Rows) -> Tensor:
         """Return how many rows have a label and a token."""
-        return self._is_asked(rows).sum()
+        return number_of(rows.places.ordered)
 
     def places(self, rows: Rows) -> Tensor:
         """Return the place of the first token of each of these rows."""
-        row = self._is_asked(rows).nonzero().squeeze(1)
-        first = rows.is_real().long().argmax(1)
-        return row * rows.input_ids.shape[1] + first[row]
-
-    def _is_asked(self, rows: Rows) -> Tensor:
-        return (rows.sentence_order_label != IGNORED) & rows.is_real().any(1)
+        return rows.places.ordered
 
     def score(
         self, states: Tensor, places: Tensor, rows: Rows, word_embeddings: Tensor | None
@@ -159,7 +150,7 @@ class SentenceOrder(nn.Module):
         labels = rows.sentence_order_label[places // rows.input_ids.shape[1]]
         return Score(
             loss=F.cross_entropy(logits, labels, reduction="sum"),
-            targets=torch.full_like(places.sum(), len(places)),
+            targets=number_of(places),
             correct=(logits.argmax(-1) == labels).sum(),
             places=places,
             answer=labels.new_empty(0),
@@ -175,11 +166,11 @@ class ReplacedToken(nn.Module):
 
     def count(self, rows: Rows) -> Tensor:
         """Return how many real tokens there are."""
-        return rows.is_real().sum()
+        return number_of(rows.places.tokens.all_places())
 
     def places(self, rows: Rows) -> Tensor:
         """Return the places of real tokens."""
-        return rows.is_real().flatten().nonzero().squeeze(1)
+        return rows.places.tokens.all_places()
 
     def score(
         self, states: Tensor, places: Tensor, rows: Rows, word_embeddings: Tensor | None
@@ -195,7 +186,7 @@ def score_verdicts(logits: Tensor, places: Tensor, rows: Rows) -> Score:
     loss = F.binary_cross_entropy_with_logits(logits, is_replaced.to(logits.dtype), reduction="sum")
     return Score(
         loss=loss,
-        targets=torch.full_like(places.sum(), len(places)),
+        targets=number_of(places),
         correct=((logits > 0) == is_replaced).sum(),
         places=places,
         answer=logits.detach(),
@@ -218,11 +209,16 @@ def score_tokens(
     )
     return Score(
         loss=prediction.loss,
-        targets=torch.full_like(prediction.correct, len(labels)),
+        targets=number_of(places),
         correct=prediction.correct,
         places=places,
         answer=prediction.sampled,
     )
+
+
+def number_of(places: Tensor) -> Tensor:
+    """Return how many places (M,) there are, int64 scalar on their device."""
+    return places.new_full((), len(places))
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

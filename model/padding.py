@@ -10,19 +10,19 @@ from torch import Tensor
 
 
 class Tokens(NamedTuple):
-    """Where the real tokens of a batch lie; a batch without padding has neither tensor.
+    """Where the real tokens of a batch lie.
 
     Attributes:
-        rows: B.
-        length: T.
         is_real: (B, T) bool.
-        places: Where the real ones are in the flattened batch, in order (N,) int64.
+        places: Where they are in the flattened batch, in order (N,) int64; None = everywhere.
+        by_length: The rows (B,) by how many they have, fewest first, int64.
+        lengths: How many these have, in that order; on the host.
     """
 
-    rows: int
-    length: int
-    is_real: Tensor | None
+    is_real: Tensor
     places: Tensor | None
+    by_length: Tensor
+    lengths: tuple[int, ...]
 
     def pack(self, padded: Tensor) -> Tensor:
         """Return the real tokens (N, ...) of a batch (B, T, ...)."""
@@ -32,9 +32,9 @@ class Tokens(NamedTuple):
     def unpack(self, packed: Tensor) -> Tensor:
         """Return a batch (B, T, ...) of its real tokens (N, ...), with zeros in the padding."""
         if self.places is not None:
-            flat = packed.new_zeros(self.rows * self.length, *packed.shape[1:])
+            flat = packed.new_zeros(self.is_real.numel(), *packed.shape[1:])
             packed = flat.index_copy(0, self.places, packed)
-        return packed.view(self.rows, self.length, *packed.shape[1:])
+        return packed.view(*self.is_real.shape, *packed.shape[1:])
 
     def rank(self, wanted: Tensor) -> Tensor:
         """Return which of the N real tokens lie at the places `wanted` (M,) of the batch.
@@ -44,14 +44,14 @@ class Tokens(NamedTuple):
         if self.places is None:
             return wanted
         count = len(self.places)
-        ranks = self.places.new_full((self.rows * self.length,), count)
+        ranks = self.places.new_full((self.is_real.numel(),), count)
         ranks[self.places] = torch.arange(count, device=ranks.device)
         return ranks[wanted]
 
-    def all_places(self, device: torch.device) -> Tensor:
+    def all_places(self) -> Tensor:
         """Return the places of all real tokens (N,)."""
         if self.places is None:
-            return torch.arange(self.rows * self.length, device=device)
+            return torch.arange(self.is_real.numel(), device=self.is_real.device)
         return self.places
 
 
@@ -59,9 +59,12 @@ def find_tokens(input_ids: Tensor, attention_mask: Tensor | None) -> Tokens:
     """Return where the real tokens of rows (B, T) lie; no mask = everywhere."""
     rows, length = input_ids.shape
     if attention_mask is None:
-        return Tokens(rows, length, None, None)
+        is_real = torch.ones_like(input_ids, dtype=torch.bool)
+        every_row = torch.arange(rows, device=input_ids.device)
+        return Tokens(is_real, None, every_row, (length,) * rows)
     is_real = attention_mask.bool()
-    places = is_real.flatten().nonzero().squeeze(1)
-    if len(places) == rows * length:
-        return Tokens(rows, length, None, None)
-    return Tokens(rows, length, is_real, places)
+    counts, by_length = is_real.sum(1).sort(stable=True)
+    lengths = tuple(counts.tolist())
+    has_padding = sum(lengths) < rows * length
+    places = is_real.flatten().nonzero().squeeze(1) if has_padding else None
+    return Tokens(is_real, places, by_length, lengths)

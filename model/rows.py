@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-IGNORED = -100  # a label without a loss, as in torch and Hugging Face
+from model.padding import find_tokens
+from model.places import IGNORED, Places, find_places
 
 
 class Rows(NamedTuple):
@@ -21,6 +22,7 @@ class Rows(NamedTuple):
         token_type_ids: 0 = first segment, 1 = second (B, T); None = all first.
         masked_positions: Tokens to be predicted (B, T) bool; never padding.
         sentence_order_label: 0 = original order, 1 = swapped, -100 = no label (B,).
+        places: Where all this lies.
     """
 
     input_ids: Tensor
@@ -29,12 +31,7 @@ class Rows(NamedTuple):
     token_type_ids: Tensor | None
     masked_positions: Tensor
     sentence_order_label: Tensor
-
-    def is_real(self) -> Tensor:
-        """Return which places hold a token (B, T), bool."""
-        if self.attention_mask is None:
-            return torch.ones_like(self.input_ids, dtype=torch.bool)
-        return self.attention_mask.bool()
+    places: Places
 
 
 def to_rows(
@@ -43,11 +40,13 @@ def to_rows(
     token_type_ids: Tensor | None = None,
     masked_positions: Tensor | None = None,
     sentence_order_label: Tensor | None = None,
+    places: Places | None = None,
 ) -> Rows:
     """Return a batch of original tokens as a network gets it.
 
     No mask = no padding, no types = all first segments, no positions = none masked, no labels =
-    none. A position in the padding is not masked: there is nothing to predict.
+    none. A position in the padding is not masked: there is nothing to predict. Places that are
+    given are those that would be found; whether they are is not checked.
     """
     if masked_positions is None:
         masked_positions = torch.zeros_like(input_ids, dtype=torch.bool)
@@ -55,6 +54,9 @@ def to_rows(
         masked_positions = masked_positions & attention_mask.bool()
     if sentence_order_label is None:
         sentence_order_label = torch.full_like(input_ids[:, 0], IGNORED)
+    if places is None:
+        tokens = find_tokens(input_ids, attention_mask)
+        places = find_places(tokens, masked_positions, sentence_order_label)
     return Rows(
         input_ids=input_ids,
         original_ids=input_ids,
@@ -62,4 +64,5 @@ def to_rows(
         token_type_ids=token_type_ids,
         masked_positions=masked_positions,
         sentence_order_label=sentence_order_label,
+        places=places,
     )

@@ -63,6 +63,7 @@ class Transformer(nn.Module):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         wanted: Tensor | None = None,
+        tokens: Tokens | None = None,
     ) -> Tensor:
         """Return the hidden states of the last layer.
 
@@ -72,11 +73,13 @@ class Transformer(nn.Module):
             token_type_ids: 0 = first segment, 1 = second (B, T); None = all first.
             wanted: Which places of the flattened batch to return (M,), all of them real tokens;
                 the last layer computes no others.
+            tokens: What the attention mask says; None = find out.
 
         Returns:
             Hidden states (M, H), or of all places (B, T, H) with zeros in the padding.
         """
-        tokens = find_tokens(input_ids, attention_mask)
+        if tokens is None:
+            tokens = find_tokens(input_ids, attention_mask)
         states: Tensor = self.embeddings(input_ids, token_type_ids, tokens)
         if self.projection is not None:
             states = self.projection(states)

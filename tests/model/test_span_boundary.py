@@ -5,7 +5,7 @@ import torch
 
 from model.config import LanguageModelConfig, ModelConfig
 from model.language_model import LanguageModel
-from model.span_boundary import find_spans
+from model.spans import Spans, is_told, spans_at
 from tests.model.conftest import MASK
 
 
@@ -25,12 +25,17 @@ def model(micro: ModelConfig, scramble) -> LanguageModel:
     return model
 
 
+def find(masked: torch.Tensor, is_real: torch.Tensor) -> tuple[list[int], Spans]:
+    places = is_told(masked, is_real).flatten().nonzero().squeeze(1)
+    return places.tolist(), spans_at(places, masked)
+
+
 def test_a_span_s_tokens_are_numbered_up_to_the_twentieth():
     masked = torch.zeros(2, 30, dtype=torch.bool)
     masked[0, 1:24] = True
     masked[1, [3, 4, 7]] = True
-    spans = find_spans(masked, torch.ones_like(masked), 20)
-    assert spans.places.tolist() == [*range(1, 21), 33, 34, 37]
+    places, spans = find(masked, torch.ones_like(masked))
+    assert places == [*range(1, 21), 33, 34, 37]
     assert spans.number.tolist() == [*range(20), 0, 1, 0]
     assert set(spans.left[:20].tolist()) == {0}
     assert set(spans.right[:20].tolist()) == {24}
@@ -52,9 +57,9 @@ def test_a_span_counts_that_has_a_real_token_on_either_side():
     ):
         masked = torch.zeros_like(is_real)
         masked[:, start:end] = True
-        spans = find_spans(masked & is_real, is_real, 20)
+        places, spans = find(masked & is_real, is_real)
         expected = [(8 * row + place) for row in rows for place in range(start, end)]
-        assert spans.places.tolist() == expected, (start, end)
+        assert places == expected, (start, end)
         assert spans.left.tolist() == [place // 8 * 8 + start - 1 for place in expected]
         assert spans.right.tolist() == [place // 8 * 8 + end for place in expected]
 

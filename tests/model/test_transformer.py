@@ -27,6 +27,7 @@ from model.huggingface_tensors import (
     bert_tensors,
     gpt2_tensors,
 )
+from model.padding import find_tokens
 from model.transformer import Transformer
 
 PRECISIONS = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -273,10 +274,11 @@ def test_local_attention_drops_weights_too(micro: ModelConfig):
     mechanism = LocalAttention(replace(micro, **changes)).train()
     torch.manual_seed(0)
     query, key, ones = torch.randn(8, 2, 60, 4), torch.randn(8, 2, 60, 4), torch.ones(8, 2, 60, 4)
-    kept = mechanism(query, key, ones, None, is_global=False)
+    tokens = find_tokens(torch.ones(8, 60), None)
+    kept = mechanism(query, key, ones, tokens, is_global=False)
     assert kept.std() > 0.1
     assert kept.mean().item() == pytest.approx(1, abs=0.05)
-    close(mechanism.eval()(query, key, ones, None, is_global=False), ones)
+    close(mechanism.eval()(query, key, ones, tokens, is_global=False), ones)
 
 
 def test_given_embeddings_are_shared_and_left_as_they_are(micro: ModelConfig):
