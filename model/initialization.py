@@ -6,7 +6,7 @@ LayerNorm last (`truncated_normal_initializer` in bert's, albert's and electra's
 normal, cut off at two standard deviations. Biases are 0; LayerNorms keep torch's 1 and 0.
 """
 
-from torch import nn
+from torch import Tensor, nn
 
 from model.config import ModelConfig
 
@@ -18,7 +18,7 @@ def initialize_weights(module: nn.Module, config: ModelConfig, scale: float = 1.
         if isinstance(part, nn.Linear | nn.Embedding | nn.Conv2d):
             if config.norm_first:
                 nn.init.normal_(part.weight, std=deviation)
-            else:
+            elif _holds_numbers(part.weight):
                 nn.init.trunc_normal_(part.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
         if isinstance(part, nn.Linear | nn.Conv2d) and part.bias is not None:
             nn.init.zeros_(part.bias)
@@ -28,3 +28,8 @@ def initialize_residual(module: nn.Linear, config: ModelConfig) -> None:
     """Draw the weights of the last product of a block, of which a layer has two."""
     scale = (2 * config.num_hidden_layers) ** -0.5 if config.norm_first else 1.0
     initialize_weights(module, config, scale)
+
+
+def _holds_numbers(weight: Tensor) -> bool:
+    """Return whether a weight is more than a shape: `trunc_normal_` looks at what it draws."""
+    return type(weight) is nn.Parameter and not weight.is_meta
