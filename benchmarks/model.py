@@ -18,7 +18,7 @@ faults; the result is the worse ratio of the two, and so is the share of the rat
 import json
 from dataclasses import replace
 from statistics import median
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import click
 import torch
@@ -125,7 +125,8 @@ def _check_agreement(job: Job) -> None:
         mask = ours.objective.mask_token_id
         generated, judged, read = transformers_pair.losses_of(theirs, batch, mask)
         found = ours(**batch).means()["masked_language_model_loss"]
-        verdicts = cast(Network, ours.discriminator)(to_rows(**batch)._replace(input_ids=read))
+        rows = to_rows(**cast(dict[str, Any], batch))
+        verdicts = cast(Network, ours.discriminator)(rows._replace(input_ids=read))
     score = verdicts["replaced_token"]
     torch.testing.assert_close(found, generated, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(score.loss / score.targets, judged, rtol=1e-4, atol=1e-4)
