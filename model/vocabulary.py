@@ -98,39 +98,105 @@ class _PredictVocabulary(torch.autograd.Function):
         temperature: float | None,
         with_grad: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        precision = torch.promote_types(features.dtype, torch.float32)
-        table, sampled = weight.to(features.dtype), []
-        grads = _Gradients(features, table, bias, precision) if with_grad else None
-        loss = torch.zeros((), dtype=precision, device=features.device)
-        correct = torch.zeros((), dtype=torch.long, device=features.device)
-        for rows in _chunks(features, weight):
-            logits = _logits(features[rows], table, bias, precision)
-            logits[:, vocab_size:] = -torch.inf
-            label = labels[rows]
-            likeliest, guess = logits.max(-1)
-            probabilities = logits.softmax(-1)
-            # exp(likeliest) / sum is one of the probabilities, and at least 1 / V.
-            total = likeliest - probabilities.gather(1, guess[:, None]).squeeze(1).log()
-            loss += (total - logits.gather(1, label[:, None]).squeeze(1)).sum()
-            correct += (guess == label).sum()
-            if temperature is not None:
-                is_plain = temperature == 1
-                drawn_from = probabilities if is_plain else (logits / temperature).softmax(-1)
-                sampled.append(sample(drawn_from[:, :vocab_size]))
-            if grads is not None:
-                del logits
-                probabilities.scatter_add_(1, label[:, None], -torch.ones_like(total)[:, None])
-                grads.add(rows, probabilities, features[rows], table)
-        draws = torch.cat(sampled) if sampled else labels.new_empty(0)
-        ctx.grads = grads
+        table = weight.to(features.dtype)
+        predict = _predict_uncompiled if torch.compiler.is_compiling() else _predict
+        loss, correct, draws, *grads = predict(
+            features, table, bias, labels, vocab_size, temperature, with_grad
+        )
+        ctx.has_bias, ctx.grads = bias is not None, grads
         ctx.mark_non_differentiable(correct, draws)
         return loss, correct, draws
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        grads = ctx.grads
-        bias = None if grads.bias is None else grads.bias * grad
-        return grads.features * grad, grads.weight * grad, bias, None, None, None, None
+        features, weight, bias = ctx.grads
+        grad_bias = bias * grad if ctx.has_bias else None
+        return features * grad, weight * grad, grad_bias, None, None, None, None
+
+
+Predicted = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Loss, correct, draws; gradients of features, table and bias: empty if not asked for."""
+
+
+def _predict(
+    features: Tensor,
+    table: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    vocab_size: int,
+    temperature: float | None,
+    with_grad: bool,
+) -> Predicted:
+    """Score, draw and derive, a chunk of the M tokens at a time."""
+    precision = torch.promote_types(features.dtype, torch.float32)
+    sampled = [labels.new_empty(0)]
+    grads = _Gradients(features, table, bias, precision) if with_grad else None
+    loss = torch.zeros((), dtype=precision, device=features.device)
+    correct = torch.zeros((), dtype=torch.long, device=features.device)
+    for rows in _chunks(features, table):
+        logits = _logits(features[rows], table, bias, precision)
+        logits[:, vocab_size:] = -torch.inf
+        label = labels[rows]
+        likeliest, guess = logits.max(-1)
+        probabilities = logits.softmax(-1)
+        # exp(likeliest) / sum is one of the probabilities, and at least 1 / V.
+        total = likeliest - probabilities.gather(1, guess[:, None]).squeeze(1).log()
+        loss += (total - logits.gather(1, label[:, None]).squeeze(1)).sum()
+        correct += (guess == label).sum()
+        if temperature is not None:
+            is_plain = temperature == 1
+            drawn_from = probabilities if is_plain else (logits / temperature).softmax(-1)
+            sampled.append(sample(drawn_from[:, :vocab_size]))
+        if grads is not None:
+            del logits
+            probabilities.scatter_add_(1, label[:, None], -torch.ones_like(total)[:, None])
+            grads.add(rows, probabilities, features[rows], table)
+    draws = torch.cat(sampled)
+    if grads is None:
+        return loss, correct, draws, *_nothing(features)
+    grad_bias = features.new_empty(0) if grads.bias is None else grads.bias
+    return loss, correct, draws, grads.features, grads.weight, grad_bias
+
+
+def _nothing(like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return three tensors without a number, each its own memory, as an operator must."""
+    return like.new_empty(0), like.new_empty(0), like.new_empty(0)
+
+
+@torch.library.custom_op(
+    "hearth::predict_vocabulary", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
+)
+def _predict_uncompiled(
+    features: Tensor,
+    table: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    vocab_size: int,
+    temperature: float | None,
+    with_grad: bool,
+) -> Predicted:
+    """Do what `_predict` does, for a graph: compiled, the chunks of each M would be a graph."""
+    return _predict(features, table, bias, labels, vocab_size, temperature, with_grad)
+
+
+@_predict_uncompiled.register_fake
+def _(
+    features: Tensor,
+    table: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    vocab_size: int,
+    temperature: float | None,
+    with_grad: bool,
+) -> Predicted:
+    precision = torch.promote_types(features.dtype, torch.float32)
+    loss, correct = features.new_empty((), dtype=precision), labels.new_empty(())
+    draws = labels.new_empty(0) if temperature is None else torch.empty_like(labels)
+    if not with_grad:
+        return loss, correct, draws, *_nothing(features)
+    grads = _Gradients(features, table, bias, precision)
+    grad_bias = features.new_empty(0) if grads.bias is None else grads.bias
+    return loss, correct, draws, grads.features, grads.weight, grad_bias
 
 
 def _logits(

@@ -3,7 +3,6 @@
 On a device each such number is a wait for it, and where tensors are only shapes there is none.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +13,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from model.backbones import Tapped, tapped_generator, tapped_head
-from model.config import ElectraConfig, ElectraObjective, LanguageModelConfig, ModelConfig
-from model.electra import Electra, make_electra
+from model.config import LanguageModelConfig, ModelConfig
+from model.electra import make_electra
 from model.language_model import LanguageModel
-from model.network import Network
 from model.presets import PRESETS
 from model.rows import to_rows
-from tests.model.conftest import MASK, MICRO
+from tests.model.families import FAMILIES, run
 
 aten = torch.ops.aten
 READS = {
@@ -51,50 +48,6 @@ class NoReads(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def language_model(shape: ModelConfig = MICRO, **changes: Any) -> LanguageModel:
-    mask = None if shape.is_decoder else MASK
-    return LanguageModel(LanguageModelConfig(model=shape, mask_token_id=mask, **changes))
-
-
-def pair(**changes: Any) -> Electra:
-    shape = replace(MICRO, num_hidden_groups=2, hidden_dropout_prob=0.1)
-    return make_electra(
-        ElectraConfig(
-            generator=MICRO, discriminator=shape, mask_token_id=MASK, sentence_order="both"
-        )
-    )
-
-
-def own_pair() -> Electra:
-    """Two networks of the user's own: one gives logits, one is tapped."""
-    encoder = nn.ModuleDict({"words": nn.Embedding(40, 8), "layers": nn.ModuleList([nn.Tanh()])})
-    encoder.forward = lambda input_ids, **_: encoder["layers"][0](encoder["words"](input_ids))
-    generator = Network(Tapped(encoder, 0, "words"), tapped_generator(tapped_head(8, 40, 8)))
-    other = nn.Embedding(40, 1)
-    other.forward = lambda input_ids, **_: nn.functional.embedding(input_ids, other.weight)
-    return Electra(generator, other, ElectraObjective(mask_token_id=MASK))
-
-
-def checkpointed() -> LanguageModel:
-    model = language_model()
-    model.network.backbone.checkpoint_layers = True
-    return model
-
-
-GPT2 = {"norm_first": True, "is_decoder": True, "type_vocab_size": 0}
-FAMILIES: dict[str, Callable[[], nn.Module]] = {
-    "albert": language_model,
-    "bert": lambda: language_model(replace(MICRO, num_hidden_groups=4, embedding_size=16)),
-    "gpt2": lambda: language_model(replace(MICRO, **GPT2)),
-    "electra": pair,
-    "own": own_pair,
-    "nystrom": lambda: language_model(replace(MICRO, attention="nystrom", num_landmarks=8)),
-    "local": lambda: language_model(replace(MICRO, attention="local", local_attention=4)),
-    "spanbert": lambda: language_model(span_boundary_weight=1.0),
-    "checkpointed": checkpointed,
-}
-
-
 @pytest.fixture(params=FAMILIES)
 def model(request) -> nn.Module:
     torch.manual_seed(0)
@@ -107,16 +60,6 @@ def given(request, batch: dict[str, Tensor]) -> dict[str, Any]:
     if request.param == "full":
         batch = batch | {"attention_mask": torch.ones_like(batch["attention_mask"])}
     return batch | {"places": to_rows(**batch).places}
-
-
-def run(model: nn.Module, batch: dict[str, Any]) -> list[Tensor]:
-    """Return losses, counts and gradients."""
-    torch.manual_seed(1)
-    model.zero_grad()
-    output = model(**batch)
-    model.loss(output, model.count(**batch)).backward()
-    gradients = [one.grad for one in model.parameters() if one.grad is not None]
-    return [*output.losses.values(), *output.counts.values(), *gradients]
 
 
 def test_nothing_is_read_with_places_given(model, given):

@@ -1,0 +1,67 @@
+"""torch.compile: one graph for all batches, and the numbers that there are without it."""
+
+import shutil
+
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.testing import CompileCounter
+
+from model.rows import to_rows
+from tests.model.families import FAMILIES, run
+
+pytestmark = pytest.mark.filterwarnings("default")  # torch warns of what its own compiler does
+
+
+def batch(rows: int, length: int) -> dict[str, Tensor]:
+    """Rows of random lengths, the first full, with their places."""
+    generator = torch.Generator().manual_seed(rows)
+    lengths = torch.randint(3, length + 1, (rows,), generator=generator)
+    lengths[0] = length
+    is_real = torch.arange(length) < lengths[:, None]
+    masked = torch.rand(rows, length, generator=generator) < 0.3
+    made = {
+        "input_ids": torch.randint(5, 40, (rows, length), generator=generator),
+        "attention_mask": is_real.long(),
+        "token_type_ids": is_real.long(),
+        "masked_positions": is_real & masked,
+        "sentence_order_label": torch.randint(0, 2, (rows,), generator=generator),
+    }
+    return made | {"places": to_rows(**made).places}
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "electra",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("albert", "bert", "gpt2", "local", "spanbert")
+        ),
+    ],
+)
+def test_one_graph_serves_all_shapes(family):
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    model = FAMILIES[family]()
+    compiled = torch.compile(model, backend=counter, dynamic=True, fullgraph=True)
+    for shape in ((5, 12), (6, 11), (4, 8)):
+        given = batch(*shape)
+        found, expected = run(compiled, given), run(model, given)
+        assert all(torch.equal(*both) for both in zip(found, expected, strict=True))
+    assert counter.frame_count == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.parametrize("family", ["electra", "gpt2"])
+def test_compiled_numbers_are_those_of_eager(family):
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    model = FAMILIES[family]()
+    with torch._inductor.config.patch(fallback_random=True):
+        compiled = torch.compile(model, dynamic=True, fullgraph=True)
+        for shape in ((5, 12), (6, 11)):
+            given = batch(*shape)
+            found, expected = run(compiled, given), run(model, given)
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
