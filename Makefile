@@ -47,5 +47,5 @@ $(VENV)/base: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/dev: $(VENV)/base
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[watch,glue,hf,spm,cluster,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[watch,glue,hf,lamb,spm,cluster,dev]"
 	touch $@

@@ -1,6 +1,6 @@
 """The commands' common entry: `python cli.py COMMAND`, and the boundary where errors become lines.
 
-The commands themselves are in `pipeline.commands` and `train.commands`.
+The commands themselves are in `pipeline.commands`, `train.commands` and `train.plan_command`.
 """
 
 import errno
@@ -11,6 +11,7 @@ import click
 from pipeline.commands import fetch, inspect, pack, tokenize, verify
 from pipeline.interrupt import no_interrupt_in_imports
 from train.commands import export, fill, glue, import_model, pretrain, report
+from train.plan_command import plan
 
 ELSEWHERE = "choose a folder that you can write to, and run the command again"
 REMEDIES = {
@@ -55,7 +56,7 @@ def main() -> None:
 
 for command in (
     *(fetch, tokenize, pack, pretrain, glue),
-    *(verify, inspect, fill, export, import_model, report),
+    *(verify, inspect, plan, fill, export, import_model, report),
 ):
     main.add_command(command)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
 
@@ -60,7 +60,8 @@ UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "B": 1}
 def configured_by(config: type) -> Callable[[Command], Command]:
     """Add a flag for each annotated field of a configuration dataclass.
 
-    A flag that is not given is None: what then holds is the configuration's own business.
+    A flag that is not given is None: what then holds is the configuration's own business. A field
+    that marks its type with a function has that read the text.
     """
 
     def decorate(command: Command) -> Command:
@@ -75,7 +76,7 @@ def configured_by(config: type) -> Callable[[Command], Command]:
 
 def _flag(field: Field[Any], hint: Any) -> Callable[[Command], Command]:  # noqa: ANN401
     kind, (text, *marks) = get_args(hint)[0], hint.__metadata__
-    if get_origin(kind) is UnionType:
+    if get_origin(kind) in (UnionType, Union):
         kind = next(option for option in get_args(kind) if option is not NoneType)
     flag = "--" + field.name.replace("_", "-")
     if kind is bool:
@@ -83,9 +84,11 @@ def _flag(field: Field[Any], hint: Any) -> Callable[[Command], Command]:  # noqa
     choices = click.Choice(get_args(kind)) if get_origin(kind) is Literal else LISTS.get(kind, kind)
     if is_size := SIZE in marks or SIZE_OR_ALL in marks:
         choices = Size(or_all=SIZE_OR_ALL in marks)
+    if parse := next(filter(callable, marks), None):
+        choices = Parsed(parse)
     if field.default is not None:
         default = "the preset's" if field.default is MISSING else field.default
-        if kind in LISTS:
+        if isinstance(default, tuple):
             default = ",".join(map(str, default)) or "none"
         if isinstance(default, int) and is_size:
             default = f"{default / 10**9:g}GB"
@@ -166,6 +169,28 @@ class Weights(click.ParamType[tuple[tuple[str, float], ...]]):
         except ValueError:
             message = f"{value!r} is not of the form wikipedia=2,gutenberg=0.5"
             raise click.BadParameter(message, context, parameter) from None
+
+
+class Parsed(click.ParamType[Any]):
+    """What a configuration's own function reads from text.
+
+    Args:
+        parse: Takes the text; its ValueError says what is wrong with it.
+    """
+
+    name = "text"
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self.parse = parse
+
+    def convert(
+        self, value: str, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:  # noqa: ANN401
+        """Return what was read."""
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
 
 
 LISTS: dict[Any, click.ParamType[Any]] = {

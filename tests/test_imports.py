@@ -25,6 +25,7 @@ LIGHT_MODULES = {
     "model.presets",
     "train.config",
     "train.glue_config",
+    "train.stages",
 }
 
 

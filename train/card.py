@@ -8,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from model.config import ModelConfig
+from model.config import ElectraConfig, LanguageModelConfig, ModelConfig
+from model.language_model import objective_weights
 from pipeline.sources import SOURCES
 from shards.manifest import Manifest, read_manifest
-from train.runs import Run
+from train.runs import ModelKind, Run, main_shape
 
 CARD = "README.md"
 TO_FILL_IN = "TO FILL IN"
@@ -27,6 +28,7 @@ HEADS = {
     "ElectraForPreTraining": "The class has no place for sentence order",
 }
 """Why heads lie in a side file."""
+MORE_DROPOUT = "- In training, ours has one dropout more than ALBERT's: after feed-forward."
 
 
 def trained_card(run: Run, step: int, classes: Mapping[str, str], part: str) -> str:
@@ -38,26 +40,27 @@ def trained_card(run: Run, step: int, classes: Mapping[str, str], part: str) -> 
         classes: The class of each network, by "discriminator" and "generator".
         part: Which of them are written; "both" puts the generator in a folder of its own.
     """
-    config = run.config
+    config, model = run.config, run.model
+    if model is None:
+        raise TypeError("networks of the user's own have no card")
     manifest = _manifest_of(run)
+    begun = "random weights" if run.init_from is None else f"those of {Path(run.init_from).name}"
     lines = [
         f"# {run.folder.resolve().name}",
         "",
-        f"An ELECTRA pair, preset `{config.preset}`, pretrained from random weights with Hearth: "
-        "masked tokens by the generator, replaced tokens by the discriminator, order of sentences "
-        f"by {run.model.sentence_order}. It was trained with "
+        f"{_what(model, config.preset)}, pretrained from {begun} with Hearth: "
+        f"{_learned(model)}. It was trained with "
         f"{', '.join(f'{name} {number}' for name, number in run.versions.items())}; Hearth "
         f"{hearth_version()} wrote this folder.",
         "",
         "## Loading",
         "",
-        *_loading(run, classes, part),
+        *_loading(model, classes, part),
         "",
         "## Training",
         "",
-        f"- {step:,} of {config.steps:,} steps of {config.batch_size} rows, AdamW, learning rate "
-        f"{config.learning_rate:g} at its peak, {config.warmup_steps:,} steps of warm-up.",
-        *_seen(run, step, manifest),
+        *_training(run, step),
+        *_seen(run, model, step, manifest),
         "",
         "## Data and licence",
         "",
@@ -114,9 +117,40 @@ def _place(name: str, classes: Mapping[str, str], part: str) -> str:
     return f"- {where}: the {name}, `{classes[name]}`; `{loader}.from_pretrained` loads it."
 
 
-def _loading(run: Run, classes: Mapping[str, str], part: str) -> list[str]:
+def _what(model: ModelKind, preset: str) -> str:
+    kind = "An ELECTRA pair" if isinstance(model, ElectraConfig) else "A language model"
+    return f"{kind}, preset `{preset}`"
+
+
+def _learned(model: ModelKind) -> str:
+    if isinstance(model, LanguageModelConfig):
+        return " and ".join(name.replace("_", " ") for name in objective_weights(model))
+    return (
+        "masked tokens by the generator, replaced tokens by the discriminator, order of sentences "
+        f"by {model.sentence_order}"
+    )
+
+
+def _training(run: Run, step: int) -> list[str]:
+    config = run.config
+    length = f"{config.steps:,} steps" if config.hours is None else f"{config.hours:g} hours"
+    done = f"{step:,} of {length}" if config.hours is None else f"{step:,} steps in {length}"
+    batch = f"{config.batch_size} rows"
+    if config.stages:
+        batch = f"rows of stages {', '.join(map(str, config.stages))}"
+    return [
+        f"- {done} of {batch}, {config.optimizer}, learning rate {config.learning_rate:g} at its "
+        f"peak, {config.schedule} schedule, warm-up {config.warmup:g}, {config.precision}."
+    ]
+
+
+def _loading(model: ModelKind, classes: Mapping[str, str], part: str) -> list[str]:
     lines = [_place(name, classes, part) for name in _written(classes, part)]
-    order = run.model.sentence_order
+    if isinstance(model, LanguageModelConfig):
+        if _drops_more(model.model):
+            lines.append(MORE_DROPOUT)
+        return lines
+    order = model.sentence_order
     if part != "generator":
         judge, learns_order = classes["discriminator"], order in ("discriminator", "both")
         if judge == "AlbertModel" or learns_order:
@@ -130,8 +164,8 @@ def _loading(run: Run, classes: Mapping[str, str], part: str) -> list[str]:
             lines.append("- Its pooler is random: nothing trained it.")
     if part != "discriminator" and order in ("generator", "both"):
         lines.append("- The generator's head for sentence order served training; it is left out.")
-    if any(map(_drops_more, (run.model.generator, run.model.discriminator))):
-        lines.append("- In training, ours has one dropout more than ALBERT's: after feed-forward.")
+    if any(map(_drops_more, (model.generator, model.discriminator))):
+        lines.append(MORE_DROPOUT)
     return lines
 
 
@@ -149,12 +183,14 @@ def _manifest_of(run: Run) -> Manifest | None:
     return None
 
 
-def _seen(run: Run, step: int, manifest: Manifest | None) -> list[str]:
+def _seen(run: Run, model: ModelKind, step: int, manifest: Manifest | None) -> list[str]:
     """Return how much was read; tokens are counted by the mean of all rows."""
+    length = main_shape(model).max_position_embeddings
+    if run.config.stages:
+        return [f"- Rows of up to {length} tokens."]
     seen = step * run.config.batch_size
     line = f"- {seen:,} rows seen"
     counts = manifest.counts.get("balance", {}).get("all", {}) if manifest else {}
-    length = run.model.discriminator.max_position_embeddings
     rows, real = counts.get(f"{length}/rows"), counts.get(f"{length}/real_tokens")
     if rows and real:
         line += f", about {seen * real / rows:,.0f} tokens, at the mean of {real / rows:.1f} a row"

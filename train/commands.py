@@ -3,7 +3,9 @@
 Each command imports its own code when it runs, so that `--help` answers at once.
 """
 
+from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -11,7 +13,8 @@ import click
 
 from pipeline.console import next_command
 from pipeline.flags import PATH, build, configured_by, data_option, folder, from_option, given
-from train.config import Device, PretrainConfig, pretrain_config
+from train.config import Device, Execution, PretrainConfig, pretrain_config
+from train.config import execution as make_execution
 from train.glue_config import GlueConfig
 
 if TYPE_CHECKING:
@@ -33,21 +36,35 @@ device_option = click.option(
 @folder("--shards", "data/shards", "folder that pack wrote")
 @click.option("--out", type=PATH, help="the run's folder  [default: runs/PRESET-DATE_TIME]")
 @configured_by(PretrainConfig)
-@device_option
+@configured_by(Execution)
 @click.option("--resume", is_flag=True, help="go on with the run in --out")
-def pretrain(shards: Path, out: Path | None, device: str, resume: bool, **options: Any) -> None:  # noqa: ANN401
-    """Train ELECTRA with sentence-order prediction, and export it."""
+@click.option("--init-from", type=PATH, help="begin with the weights of this run or model folder")
+def pretrain(
+    shards: Path,
+    out: Path | None,
+    resume: bool,
+    init_from: Path | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Train a model from random weights, or from old ones, and export it."""
     from train.pretrain import resume_run, start_run
+    from train.runs import load_run
 
-    config = build(pretrain_config, options)
+    how = {one.name: options.pop(one.name) for one in fields(Execution)}
     if resume:
         if out is None:
             raise click.UsageError("--resume needs --out: the folder of the run to go on with")
-        chosen = {name: getattr(config, name) for name in options if given(name)}
-        resume_run(out, chosen, shards if given("shards") else None, device, click.echo)
+        if init_from is not None:
+            raise click.UsageError("--init-from begins a new run, --resume goes on with one")
+        chosen = {name: value for name, value in options.items() if given(name)}
+        preset = load_run(out).config.preset
+        execution = build(partial(make_execution, preset), how)
+        resume_run(out, chosen, shards if given("shards") else None, execution, click.echo)
     else:
+        config = build(pretrain_config, options)
+        execution = build(partial(make_execution, config.preset), how)
         out = out or Path("runs") / f"{config.preset}-{datetime.now():%Y%m%d_%H%M%S}"
-        start_run(shards, out, config, device, click.echo)
+        start_run(shards, out, config, execution, click.echo, init_from=init_from)
     next_command("report", out)
 
 

@@ -1,63 +1,206 @@
 """What a person can choose in `pretrain`, with checks; imports nothing heavy."""
 
+import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
-from model.config import ElectraConfig, SentenceOrder
-from model.presets import PAIRS, PairName
+from model.config import ElectraConfig, LanguageModelConfig, SentenceOrder
+from model.presets import PRESETS, PairName
+from pipeline.config import SIZE
+from train.stages import Stage, parse_stages, restore_stages
 
-DEFAULT_PRESET: PairName = "home"
+PresetName = Literal[
+    PairName,
+    "albert-tiny",
+    "albert-base",
+    "albert-large",
+    "albert-xlarge",
+    "albert-xxlarge",
+    "bert-tiny",
+    "bert-mini",
+    "bert-small",
+    "bert-medium",
+    "bert-base",
+    "bert-large",
+    "algpt2-small",
+    "algpt2-medium",
+    "algpt2-large",
+    "algpt2-xl",
+    "gpt2-small",
+    "nystromformer-base",
+]
+DEFAULT_PRESET: PresetName = "home"
 Device = Literal["auto", "cpu", "cuda", "mps"]
+ScheduleName = Literal["linear", "cosine", "constant"]
+OptimizerName = Literal["adamw", "sgd", "lamb", "adafactor", "muon"]
+PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
+
+ADAM = {"weight_decay": 0.01, "adam_beta2": 0.999, "adam_epsilon": 1e-6}
+"""ELECTRA (google-research/electra, `model/optimization.py` and Table 6), as BERT and ALBERT."""
+ADAM_OF_DECODERS = {"weight_decay": 0.1, "adam_beta2": 0.95, "adam_epsilon": 1e-8}
+"""nanoGPT, `train.py`; epsilon: torch's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """How a model is pretrained; `pretrain_config` fills in what the preset says."""
+    """What decides the numbers of a run; `pretrain_config` fills in what the preset says.
 
-    preset: Annotated[PairName, "networks and defaults"] = DEFAULT_PRESET
+    It is stored with the run, and a resume with another value is refused.
+
+    Raises:
+        ValueError: A value is out of range, or two do not go together.
+    """
+
+    preset: Annotated[PresetName, "networks and defaults"] = DEFAULT_PRESET
     steps: Annotated[int, "updates in the whole run"]
-    batch_size: Annotated[int, "rows in an update"]
+    hours: Annotated[float | None, "train for so long, whatever the steps"] = None
+    batch_size: Annotated[int, "rows in an update; with --stages, in one of the first stage"]
     learning_rate: Annotated[float, "peak of the schedule"]
-    warmup_fraction: float
-    sentence_order: Annotated[SentenceOrder, "which networks learn the order of sentences"]
-    checkpoint_every: Annotated[int, "updates between checkpoints, with an evaluation each"]
-    max_length: Annotated[
-        int | None, "which rows to train on, where the shards have several lengths"
-    ] = None
+    schedule: Annotated[
+        ScheduleName, "how the rate goes on from its peak; the first two end at 0, with the run"
+    ] = "linear"
+    warmup: Annotated[float, "updates in which the rate rises; below 1, share of the run"]
+    optimizer: Annotated[OptimizerName, "muon: for matrices in layers, AdamW for the rest"] = (
+        "adamw"
+    )
+    weight_decay: Annotated[float, "of all but biases and norms"]
+    adam_beta2: Annotated[float, "decay of AdamW's and LAMB's second moments"]
+    adam_epsilon: Annotated[float, "added to the root of them"]
+    max_grad_norm: Annotated[float, "clip gradients to this norm over all weights"] = 1.0
+    stages: Annotated[
+        tuple[Stage, ...],
+        "row lengths in turn, each with its share of the run: 128:0.9,512:0.1; rows in an update as"
+        " in 128x256:0.9,512x64:0.1, or else as many as keep its tokens the same",
+        parse_stages,
+    ] = ()
+    sentence_order: Annotated[
+        SentenceOrder | None, "which networks of a pair learn the order of sentences"
+    ]
+    precision: Annotated[
+        PrecisionName, "of matrix products; auto: the fastest that is sound on the device"
+    ] = "auto"
     seed: Annotated[int, "seed of every random choice"] = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "learning_rate", "checkpoint_every"):
-            if not getattr(self, name) > 0:
-                flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} {getattr(self, name)} is not above 0")
+        object.__setattr__(self, "stages", restore_stages(self.stages))
+        if self.preset not in PRESETS:
+            raise ValueError(f"--preset {self.preset} is none of {', '.join(PRESETS)}")
+        is_pair = isinstance(PRESETS[self.preset].model, ElectraConfig)
+        if not is_pair and self.sentence_order is not None:
+            raise ValueError(f"--sentence-order is for pairs of networks, not for {self.preset}")
+        _check_positive(self, "steps", "batch_size", "learning_rate", "max_grad_norm")
+        _check_positive(self, "adam_epsilon", *(["hours"] if self.hours is not None else []))
         if self.learning_rate > 1:
             raise ValueError(f"--learning-rate {self.learning_rate} is more than 1")
+        for name in ("adam_beta2", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{_flag(name)} {getattr(self, name)} is not from 0 to below 1")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
+        self._check_warmup()
+
+    def _check_warmup(self) -> None:
+        if not 0 <= self.warmup < math.inf or (self.warmup > 1 and self.warmup % 1):
+            raise ValueError(f"--warmup {self.warmup} is neither a share nor a number of updates")
+        if self.warmup < 1:
+            return
+        if self.hours is not None:
+            problem = f"--warmup {self.warmup:g} counts updates, which --hours does not"
+            raise ValueError(f"{problem}: give a share of the run, below 1")
+        if self.warmup > self.steps:
+            raise ValueError(f"--warmup {self.warmup:g} is more than --steps {self.steps}")
 
     @property
     def warmup_steps(self) -> int:
-        """Return in how many steps the learning rate rises."""
-        return round(self.warmup_fraction * self.steps)
+        """Return in how many of `steps` the learning rate rises."""
+        return round(self.warmup if self.warmup >= 1 else self.warmup * self.steps)
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long the run may train; None: until it has done its steps."""
+        return None if self.hours is None else 3600 * self.hours
 
 
-def pretrain_config(preset: PairName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a run is carried out: none of it is stored, and all may change at every resume.
+
+    Raises:
+        ValueError: A value is out of range, or two do not go together.
+    """
+
+    device: Annotated[Device, "where to compute"] = "auto"
+    micro_batch: Annotated[
+        int | None, "rows in a forward pass at most  [default: what --memory has room for, or all]"
+    ] = None
+    memory: Annotated[int | None, "fit training into so much memory, such as 4GB", SIZE] = None
+    activation_checkpointing: Annotated[
+        bool, "compute activations anew for the backward pass: less memory, a third more work"
+    ] = False
+    compile: Annotated[bool, "compile the networks with torch.compile"] = False
+    checkpoint_every: Annotated[int, "updates between checkpoints"]
+    evaluate_every: Annotated[
+        int | None, "updates between evaluations  [default: with each checkpoint]"
+    ] = None
+    keep: Annotated[int, "how many of the newest checkpoints are kept"] = 2
+    keep_every: Annotated[int | None, "keep those of every so many updates for good"] = None
+    log_every: Annotated[
+        int | None, "updates between reads of the device's numbers  [default: 1 on cpu, else 10]"
+    ] = None
+    on_checkpoint: Annotated[
+        str | None, "shell command to run after each checkpoint; $1 is its folder"
+    ] = None
+    quiet: Annotated[bool, "no progress bar"] = False
+
+    def __post_init__(self) -> None:
+        optional = ("micro_batch", "memory", "evaluate_every", "keep_every", "log_every")
+        chosen = [name for name in optional if getattr(self, name) is not None]
+        _check_positive(self, "checkpoint_every", "keep", *chosen)
+        if self.keep_every is not None and self.keep_every % self.checkpoint_every:
+            multiple = f"a multiple of --checkpoint-every {self.checkpoint_every}"
+            raise ValueError(f"--keep-every {self.keep_every} is not {multiple}")
+
+
+def pretrain_config(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401
     """Return the preset's configuration with the `chosen` fields in place of its own.
 
     Raises:
-        ValueError: The preset is unknown or a value is out of range.
+        ValueError: The preset is unknown, a value is out of range, or two do not go together.
     """
-    if preset not in PAIRS:
-        raise ValueError(f"--preset {preset} is none of {', '.join(PAIRS)}")
-    own = PAIRS[preset]
-    model = cast(ElectraConfig, own.model)
+    if preset not in PRESETS:
+        raise ValueError(f"--preset {preset} is none of {', '.join(PRESETS)}")
+    if "hours" in chosen and "steps" in chosen:
+        raise ValueError("--hours and --steps both say when the run ends: give one")
+    optimizer = chosen.get("optimizer", "adamw")
+    if optimizer not in ("adamw", "muon") and "learning_rate" not in chosen:
+        raise ValueError(f"--optimizer {optimizer} needs --learning-rate: the preset's is AdamW's")
+    own = PRESETS[preset]
+    is_decoder = isinstance(own.model, LanguageModelConfig) and own.model.model.is_decoder
     defaults: dict[str, Any] = {
         "steps": own.steps,
         "batch_size": own.batch_size,
         "learning_rate": own.learning_rate,
-        "warmup_fraction": own.warmup_fraction,
-        "checkpoint_every": own.checkpoint_every,
-        "sentence_order": model.sentence_order,
+        "warmup": own.warmup_fraction,
+        "sentence_order": getattr(own.model, "sentence_order", None),
     }
+    defaults |= ADAM_OF_DECODERS if is_decoder else ADAM
     return PretrainConfig(**(defaults | chosen | {"preset": preset}))
+
+
+def execution(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> Execution:  # noqa: ANN401
+    """Return how to carry out a run of `preset`, with the `chosen` fields.
+
+    Raises:
+        ValueError: A value is out of range, or two do not go together.
+    """
+    return Execution(**({"checkpoint_every": PRESETS[preset].checkpoint_every} | chosen))
+
+
+def _check_positive(config: PretrainConfig | Execution, *names: str) -> None:
+    for name in names:
+        if not 0 < getattr(config, name) < math.inf:
+            raise ValueError(f"{_flag(name)} {getattr(config, name)} is not above 0")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,11 +1,15 @@
 """Which device a run uses."""
 
+import re
+
 import torch
 
 from shards.errors import DataError
 
 CUDA_12_6 = 'pip install "torch==2.13.*" --index-url https://download.pytorch.org/whl/cu126'
 """Builds with kernels for cards before Turing (pytorch/pytorch #190385)."""
+KERNELS = re.compile(r"sm_(\d+)")
+"""Names of architectures that a build has kernels for."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -30,7 +34,9 @@ def _check_cuda() -> None:
         remedy = "use --device cpu, or install the driver and a CUDA build of torch (see README)"
         raise DataError("this torch finds no cuda device", remedy)
     major, minor = torch.cuda.get_device_capability()
-    oldest = min((int(arch.removeprefix("sm_")) for arch in torch.cuda.get_arch_list()), default=0)
+    # Beside sm_75 there may be sm_90a, and compute_120 for cards that are newer than the build.
+    known = map(KERNELS.match, torch.cuda.get_arch_list())
+    oldest = min((int(found[1]) for found in known if found), default=0)
     if 10 * major + minor < oldest:
         problem = (
             f"this torch has no kernels for {torch.cuda.get_device_name()} (sm_{major}{minor})"

@@ -1,90 +1,170 @@
 """How a model does on held-out rows, each number beside the one that knowing nothing would give.
 
+The numbers are `NAME_loss`, the mean in nats, and `NAME_accuracy` of each objective, and where it
+has a meaning:
+
+- `masked_language_model_perplexity`, exp(loss) of the masked tokens, each predicted from the
+  others. It is no likelihood of the text; compare it with the same masking alone.
+- `hidden_token_loss`: the same loss with [MASK] at every masked position (in training, and thus in
+  `masked_language_model_loss`, some show a token).
+- `causal_language_model_perplexity`, exp(loss) per token, which depends on the vocabulary; and
+  `word_perplexity`, which does not: exp of the summed loss of all predicted tokens, ends of
+  documents included, by the number of words in them. A word is what stands between white space in
+  the decoded tokens of a row, all but its first, which is not predicted.
+- `replaced_share` of real tokens, `replaced_token_entropy` (the loss of always answering with that
+  share), `replaced_token_auc` (.5 = chance).
+- `sentence_order_rows`, and `sentence_order_sigma`, the standard error of the accuracy of a coin
+  over so many rows.
+
 Shapes: B rows, T tokens.
 """
 
 import math
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.corruption import hide_tokens
 from model.electra import Electra
+from model.language_model import LanguageModel
 from model.objectives import Score
+from model.output import Output
 from model.rows import to_rows
-from shards.format import ShardHeader, unpack_masks
+from pipeline.encode import load_tokenizer
+from shards.format import Rows, ShardHeader, unpack_masks
 from shards.reader import ShardFolder
-from train.batch import Batch, to_batch
+from train.batch import Batch, to_batches
+from train.precision import Precision, autocast
 
 MAX_ROWS = 1024
 """Held-out rows scored: enough to tell .02 of accuracy apart, few enough to take seconds."""
+MOST_AT_ONCE = 32
+"""Rows in a forward pass."""
 BASELINE_ROWS = 100_000
 """Training rows that the unigram baseline is counted on."""
 SEED = 0
 """Evaluations draw the same replacements each time, so that they can be compared."""
+MASKED, CAUSAL, REPLACED = "masked_language_model", "causal_language_model", "replaced_token"
 
 
 def evaluate(
-    model: Electra, validation: ShardFolder, batch_size: int, device: torch.device
+    model: Electra | LanguageModel,
+    validation: ShardFolder,
+    micro_batch: int | None,
+    device: torch.device,
+    precision: Precision,
 ) -> dict[str, float]:
     """Score `model` on up to MAX_ROWS rows of `validation`, mask set 0, dropout off.
 
+    Args:
+        model: On `device`.
+        validation: Held-out rows, at least one.
+        micro_batch: Rows in a forward pass at most; never more than MOST_AT_ONCE. Another number
+            gives other draws of replacements.
+        device: Where the model is.
+        precision: Of the forward pass.
+
     Returns:
-        Mean losses in nats and accuracies by objective, and: `hidden_token_loss`, the generator's
-        loss with [MASK] at every masked position (in training, and thus in
-        `masked_language_model_loss`, some show their own token); `replaced_share` of real tokens,
-        `replaced_token_entropy` (the loss of always answering with that share),
-        `replaced_token_auc` (.5 = chance), `sentence_order_rows`, and `sentence_order_sigma`, the
-        standard error of the accuracy of a coin over so many rows.
+        The numbers that this module's docstring names.
     """
-    losses: defaultdict[str, float] = defaultdict(float)
-    counts: Counter[str] = Counter()
-    correct: Counter[str] = Counter()
-    verdicts, labels = [], []
+    sums = _Sums()
+    evenly = spread(len(validation), MAX_ROWS)
+    size = min(micro_batch or MOST_AT_ONCE, MOST_AT_ONCE)
+    was_training = model.training
     model.eval()
-    with torch.random.fork_rng(), torch.inference_mode():
+    with torch.random.fork_rng(), torch.inference_mode(), autocast(precision, device):
         torch.manual_seed(SEED)
-        evenly = spread(len(validation), MAX_ROWS)
-        for first in range(0, len(evenly), batch_size):
-            index = evenly[first : first + batch_size]
-            held_out = validation.gather(index)
-            batch = to_batch(held_out, np.zeros(len(index), np.int64), validation.header, device)
-            output = model(**vars(batch))
-            for name in output.losses:
-                losses[name] += float(output.losses[name])
-                counts[name] += int(output.counts[name])
-                correct[name] += int(output.correct[name])
-            losses["hidden_token"] += float(_hidden_token_loss(model, batch))
-            verdicts.append(output.scores["replaced_token"].answer.cpu().numpy())
+        for index in np.split(evenly, range(size, len(evenly), size)):
+            rows = validation.gather(index)
+            zero = np.zeros(len(index), np.int64)
+            for batch in to_batches(rows, zero, validation.header, size, device):
+                output = model(**vars(batch))
+                sums.add(output, batch)
+                if MASKED in output.losses:
+                    sums.losses["hidden_token"] += float(_hidden_token_loss(model, batch))
+    model.train(was_training)
+    scores = sums.scores()
+    if CAUSAL in sums.losses:
+        words = _count_words(validation, evenly)
+        scores["word_perplexity"] = perplexity(sums.losses[CAUSAL] / max(1, words))
+    return scores
+
+
+class _Sums:
+    """What batches add up to."""
+
+    def __init__(self) -> None:
+        self.losses: defaultdict[str, float] = defaultdict(float)
+        self.counts: Counter[str] = Counter()
+        self.correct: Counter[str] = Counter()
+        self.verdicts: list[NDArray[Any]] = []
+        self.labels: list[NDArray[np.bool_]] = []
+
+    def add(self, output: Output, batch: Batch) -> None:
+        for name in output.losses:
+            self.losses[name] += float(output.losses[name])
+            self.counts[name] += int(output.counts[name])
+            self.correct[name] += int(output.correct[name])
+        if REPLACED in output.scores:
+            self.verdicts.append(output.scores[REPLACED].answer.float().cpu().numpy())
             is_replaced = output.read_ids != batch.input_ids
-            labels.append(is_replaced[batch.attention_mask.bool()].cpu().numpy())
-    model.train()
-    counts["hidden_token"] = counts["masked_language_model"]
-    replaced = np.concatenate(labels)
-    share = float(replaced.mean())
-    return {
-        **{f"{name}_loss": losses[name] / max(1, counts[name]) for name in losses},
-        **{f"{name}_accuracy": correct[name] / max(1, counts[name]) for name in correct},
-        "replaced_share": share,
-        "replaced_token_entropy": _entropy(share),
-        "replaced_token_auc": area_under_curve(np.concatenate(verdicts), replaced),
-        "sentence_order_rows": counts["sentence_order"],
-        "sentence_order_sigma": 0.5 / math.sqrt(max(1, counts["sentence_order"])),
-    }
+            self.labels.append(is_replaced[batch.attention_mask.bool()].cpu().numpy())
+
+    def scores(self) -> dict[str, float]:
+        self.counts["hidden_token"] = self.counts[MASKED]
+        means = {name: loss / max(1, self.counts[name]) for name, loss in self.losses.items()}
+        scores = {f"{name}_loss": mean for name, mean in means.items()}
+        for name, correct in self.correct.items():
+            scores[f"{name}_accuracy"] = correct / max(1, self.counts[name])
+        for name in (MASKED, CAUSAL):
+            if name in means:
+                scores[f"{name}_perplexity"] = perplexity(means[name])
+        if REPLACED in means:
+            scores |= self._replaced()
+        if "sentence_order" in means:
+            rows = self.counts["sentence_order"]
+            scores["sentence_order_rows"] = rows
+            scores["sentence_order_sigma"] = 0.5 / math.sqrt(max(1, rows))
+        return scores
+
+    def _replaced(self) -> dict[str, float]:
+        replaced = np.concatenate(self.labels)
+        share = float(replaced.mean())
+        return {
+            "replaced_share": share,
+            "replaced_token_entropy": _entropy(share),
+            "replaced_token_auc": area_under_curve(np.concatenate(self.verdicts), replaced),
+        }
 
 
-def _hidden_token_loss(model: Electra, batch: Batch) -> Tensor:
-    """Return the summed loss of the generator when every masked position shows [MASK]."""
+def perplexity(loss: float) -> float:
+    """Return exp(loss), or infinity where no number holds it."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+def _hidden_token_loss(model: Electra | LanguageModel, batch: Batch) -> Tensor:
+    """Return the summed loss over masked tokens when every masked position shows [MASK]."""
     rows = to_rows(**vars(batch))
-    hidden_ids = hide_tokens(
-        batch.input_ids, batch.masked_positions, model.objective.mask_token_id, 1.0
+    network: nn.Module = model.generator if isinstance(model, Electra) else model.network
+    config = model.objective if isinstance(model, Electra) else model.config
+    mask = cast(int, config.mask_token_id)  # only a decoder has none
+    hidden_ids = hide_tokens(batch.input_ids, batch.masked_positions, mask, 1.0)
+    scores: dict[str, Score] = network(rows._replace(input_ids=hidden_ids))
+    return scores[MASKED].loss
+
+
+def _count_words(validation: ShardFolder, index: NDArray[np.int64]) -> int:
+    """Return the words of some rows, their first tokens left out."""
+    tokenizer = load_tokenizer(
+        validation.folder / "tokenizer" / "tokenizer.json", "pack the shards again"
     )
-    scores: dict[str, Score] = model.generator(rows._replace(input_ids=hidden_ids))
-    return scores["masked_language_model"].loss
+    rows = validation.gather(index)
+    kept = [ids[1:length].tolist() for ids, length in zip(rows.input_ids, rows.length, strict=True)]
+    return sum(len(text.split()) for text in tokenizer.decode_batch(kept))
 
 
 def spread(rows: int, most: int) -> NDArray[np.int64]:
@@ -112,23 +192,33 @@ def area_under_curve(scores: NDArray[Any], is_positive: NDArray[np.bool_]) -> fl
 
 
 def unigram_loss(train: ShardFolder, validation: ShardFolder) -> float:
-    """Return the loss in nats of guessing masked tokens by their frequency in the training rows.
+    """Return the loss in nats of guessing tokens by their frequency in the training rows.
 
-    Frequencies are counted with one added to each; tokens are those of mask set 0 of the rows that
-    `evaluate` scores.
+    Frequencies are counted with one added to each; tokens are those that `evaluate` has predicted:
+    of mask set 0, or, of a stream, all but a row's first.
     """
     header = train.header
     counts = np.ones(header.vocab_size)
     for index in np.array_split(spread(len(train), BASELINE_ROWS), 32):
         rows = train.gather(index)
-        counts += np.bincount(_content(rows.input_ids, header), minlength=header.vocab_size)
+        counts += np.bincount(_content(rows, header), minlength=header.vocab_size)
     rows = validation.gather(spread(len(validation), MAX_ROWS))
-    first_set = rows.mask_set(np.zeros(len(rows), np.int64), header)
-    targets = rows.input_ids[unpack_masks(first_set, header.max_length)]
+    targets = rows.input_ids[_predicted(rows, header)]
     return float(-np.log(counts[targets] / counts.sum()).mean())
 
 
-def _content(input_ids: NDArray[Any], header: ShardHeader) -> NDArray[Any]:
+def _predicted(rows: Rows, header: ShardHeader) -> NDArray[np.bool_]:
+    """Return which tokens are predicted (B, T)."""
+    if header.mask_sets:
+        return unpack_masks(rows.mask_set(np.zeros(len(rows), np.int64), header), header.max_length)
+    position = np.arange(header.max_length)
+    return (position > 0) & (position < rows.length[:, None])
+
+
+def _content(rows: Rows, header: ShardHeader) -> NDArray[Any]:
+    """Return the tokens that may be predicted."""
+    if not header.mask_sets:
+        return rows.input_ids[_predicted(rows, header)]
     structural = [header.pad_token_id, header.cls_token_id, header.sep_token_id]
-    flat = input_ids.reshape(-1)
+    flat = rows.input_ids.reshape(-1)
     return flat[~np.isin(flat, structural)]

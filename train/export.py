@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from model.electra import Electra, make_electra
+from model.config import ElectraConfig
 from model.huggingface import GENERATOR, save
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, sync
 from train.card import CARD, imported_card, trained_card
 from train.checkpoint import load_weights, newest_checkpoint, step_of
-from train.runs import Run, load_run, read_import
+from train.initial import make_model
+from train.runs import Run, load_run, main_shape, read_import
+from train.step import Model
 
 Part = Literal["discriminator", "generator", "both"]
 
@@ -36,29 +38,37 @@ def export_run(folder: Path, out: Path, part: Part = "both") -> Path:
         return _export_import(folder, out, part)
     run = load_run(folder)
     checkpoint = newest_checkpoint(run.checkpoints)
-    model = make_electra(run.model)
+    if run.model is None:
+        problem = f"{folder} trained networks that were given from Python"
+        raise DataError(problem, "load its weights there, with train.checkpoint.load_weights")
+    if part != "both" and not isinstance(run.model, ElectraConfig):
+        raise DataError(f"{folder} holds one network", f"leave out --part {part}")
+    model = make_model(run.model)
     load_weights(checkpoint, model)
     export_model(run, model, step_of(checkpoint), out, part)
     return checkpoint
 
 
-def export_model(run: Run, model: Electra, step: int, out: Path, part: Part = "both") -> None:
-    """Write the discriminator to `out` and the generator to `out/generator`, tokenizer included.
+def export_model(run: Run, model: Model, step: int, out: Path, part: Part = "both") -> None:
+    """Write a run's model to `out`, a pair's generator to `out/generator`, tokenizer included.
 
-    One of them alone goes to `out`.
+    One of a pair alone goes to `out`.
 
     Raises:
         DataError: No class holds the model, or `out` holds something that is no part of an earlier
             export.
     """
+    if run.model is None:
+        raise TypeError("networks of the user's own have no class")
+    longest = main_shape(run.model).max_position_embeddings
     with _appearing(out, part) as temporary:
         try:
             classes = save(temporary, model)
         except ValueError as error:
             problem = f"the model of {run.folder} has no class in transformers ({error})"
             raise DataError(problem, "use it from Python, or with fill and glue") from error
-        for folder in (temporary, temporary / GENERATOR):
-            write_tokenizer(run.tokenizer, folder, run.model.discriminator.max_position_embeddings)
+        for folder in filter(Path.is_dir, (temporary, temporary / GENERATOR)):
+            write_tokenizer(run.tokenizer, folder, longest)
         card = trained_card(run, step, classes, part)
         (_chosen(temporary, part) / CARD).write_text(card, encoding="utf-8")
 

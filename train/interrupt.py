@@ -1,12 +1,18 @@
-"""Ctrl-C and SIGTERM while training: finish the step, then stop; a second one stops at once."""
+"""Ctrl-C and SIGTERM while training: finish the step, save, stop; a second Ctrl-C exits at once."""
 
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ONE_PRESS = 0.5
+"""Seconds in which a second SIGINT is the same key press: from torchrun, after the terminal's."""
 
 
 @dataclass
@@ -18,12 +24,25 @@ class Interrupt:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Within `with`, turn the first signal into `requested`."""
+    """Within `with`, turn the first signal into `requested`.
+
+    A second Ctrl-C ends the process without asking anything: no thread that writes and no library
+    that waits can hold it. More of SIGTERM, which schedulers like to repeat, is the same request.
+    Outside the main thread, which alone gets signals, nothing changes.
+    """
     interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    first_press: list[float] = []
 
     def request(number: int, frame: FrameType | None) -> None:
-        if interrupt.requested:
-            raise KeyboardInterrupt
+        if number == signal.SIGINT and first_press:
+            if time.monotonic() - first_press[0] > ONE_PRESS:
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"\n")
+                os._exit(128 + signal.SIGINT)
+        elif number == signal.SIGINT:
+            first_press.append(time.monotonic())
         interrupt.requested = True
 
     before = {number: signal.signal(number, request) for number in SIGNALS}

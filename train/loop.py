@@ -1,134 +1,295 @@
 """The training loop: read it from the top in five minutes.
 
-A step is: gather a batch, forward, loss, backward, clip, update, one line of metrics. Everything
-random in a step is seeded by (seed, step), and its rows are found by its number alone, so the state
-of the loop is the weights, the optimizer and the step.
+A step is: find its rows, update the weights (`train.step`), remember what was measured. Now and
+then what was measured is read and written down, the model is scored, and a checkpoint is saved.
+Everything random in a step is seeded by the step's number, and its rows are found by that number,
+so the state of the loop is the weights, the optimizer and a few numbers (`State`).
+
+The device is waited for only where its numbers are read. A step takes a snapshot at most: the
+checkpoint is written by a thread.
 """
 
+import gc
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from model.electra import Electra
+from model.flops import step_flops
 from shards.errors import DataError
-from shards.order import share
+from shards.order import Order, share
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
-from train.batch import to_batch
-from train.checkpoint import State, save_checkpoint
-from train.evaluate import evaluate
+from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
+from train.config import Execution
+from train.evaluate import evaluate, unigram_loss
 from train.interrupt import Interrupt
-from train.metrics import MetricsWriter
-from train.optimizer import MAX_GRAD_NORM
-from train.runs import Run
-from train.schedule import learning_rate
+from train.metrics import Line, MetricsWriter
+from train.precision import Precision
+from train.runs import Run, stages_of
+from train.saver import Saver, Say
+from train.schedule import progress, step_rate
+from train.speed import peak_memory, peak_rate
+from train.stages import Position, begin_stages, find_position, first_steps
+from train.step import Model, Taken, Updater, not_finite
+
+MOST_SKIPPED = 20
+"""Updates in a row that the loss scaler may skip: each halves its factor, which begins at 2^16."""
+
+
+class Pending(NamedTuple):
+    """A step whose numbers are still on the device.
+
+    Attributes:
+        line: What the host knows of it: its number, rate, and so on.
+        numbers: What the device knows.
+        order: The order that its rows are taken in.
+        cursor: Where they begin there.
+        waited: Seconds in which its data were waited for.
+        flops: What it computed; None of networks of the user's own.
+    """
+
+    line: Line
+    numbers: dict[str, Tensor]
+    order: Order
+    cursor: int
+    waited: float
+    flops: int | None
 
 
 class Trainer:
-    """One run's networks, optimizer and data, and the steps that it has done."""
+    """One run's model, optimizer and data, and the steps that it has done.
+
+    Attributes:
+        state: How far it is.
+        micro_batches: By the length of rows, instead of the one of `execution`.
+        pending: Steps whose numbers were not read yet.
+    """
 
     def __init__(
         self,
         run: Run,
-        model: Electra,
+        model: Model,
         optimizer: torch.optim.Optimizer,
-        train: ShardFolder,
-        validation: ShardFolder,
+        execution: Execution,
         device: torch.device,
+        precision: Precision,
+        say: Say,
     ) -> None:
-        self.run = run
-        self.model = model
-        self.optimizer = optimizer
-        self.train_rows = train
-        self.validation_rows = validation
-        self.device = device
-        self.shuffled = ShuffledRows(train, run.config.seed)
-        self.state = State(step=0, seconds=0.0)
+        self.run, self.execution, self.say = run, execution, say
+        self.model, self.optimizer, self.device = model, optimizer, device
+        self.precision = precision
+        self.updater = Updater(
+            model,
+            optimizer,
+            precision,
+            device,
+            max_grad_norm=run.config.max_grad_norm,
+            micro_batch=execution.micro_batch,
+        )
+        self.state = State()
+        self.stages = stages_of(run.config, Path(run.shards))
+        self.log_every = execution.log_every or (1 if device.type == "cpu" else 10)
+        self.peak_rate = peak_rate(device, precision.dtype)
+        self.pending: list[Pending] = []
+        self.opened: int | None = None
+        self.micro_batches: dict[int, int] = {}
+        self.start_clock()
 
-    def train(self, metrics: MetricsWriter, interrupt: Interrupt) -> None:
-        """Train from the present step to the last.
+    def train(self, metrics: MetricsWriter, saver: Saver, interrupt: Interrupt) -> None:
+        """Train from the present step to the end of the run.
 
         Raises:
-            DataError: A loss is not finite, or a person asked to stop; what is done is kept.
+            DataError: A number is not finite, or a person asked to stop; what is done is kept.
+            OSError: A checkpoint could not be written.
         """
-        config = self.run.config
-        with tqdm(
-            total=config.steps, initial=self.state.step, desc="pretrain", unit="step", disable=None
-        ) as progress:
-            while self.state.step < config.steps:
-                line = self.train_step()
-                is_last = self.state.step == config.steps
-                is_due = is_last or self.state.step % config.checkpoint_every == 0
-                if is_due and len(self.validation_rows):
-                    line["validation"] = self.evaluate()
-                # Before the checkpoint, and on disk: a kill between the two costs no line.
-                metrics.write(line)
-                if is_due or interrupt.requested:
-                    metrics.sync()
-                    self.save()
-                progress.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
-                progress.update()
-                if interrupt.requested and not is_last:
+        execution = self.execution
+        self.start_clock()
+        with self._bar() as bar:
+            while not self.is_done:
+                self.pending.append(self.train_step())
+                saver.check()
+                step, stops = self.state.step, interrupt.requested
+                evaluate_every = execution.evaluate_every or execution.checkpoint_every
+                scores = self.is_done or step % evaluate_every == 0
+                saves = self.is_done or stops or step % execution.checkpoint_every == 0
+                if scores or saves or step % self.log_every == 0:
+                    lines = self.read_numbers()
+                    if scores and len(self.validation):
+                        lines[-1]["validation"] = self.evaluate()
+                    metrics.write(lines)
+                    self._show(bar, lines[-1])
+                if saves:
+                    metrics.sync()  # before the checkpoint: a kill between the two costs no line
+                    saver.save(self.snapshot())
+                    gc.collect()
+                if scores or saves:
+                    self.interval_start = time.perf_counter()
+                if stops and not self.is_done:
                     remedy = f"go on with `python cli.py pretrain --resume --out {self.run.folder}`"
-                    raise DataError(f"stopped after step {self.state.step}, as asked", remedy)
+                    raise DataError(f"stopped after step {step}, as asked", remedy)
 
-    def train_step(self) -> dict[str, Any]:
-        """Do one update; return its line of metrics."""
+    @property
+    def is_done(self) -> bool:
+        """Return whether the run is at its end."""
+        return progress(self.run.config, self.state.step, self.state.seconds) >= 1
+
+    def train_step(self) -> Pending:
+        """Do one update.
+
+        Raises:
+            DataError: A number is not finite; where the device would have to be waited for to know,
+                it is raised by `read_numbers`. The weights are as before.
+        """
         start = time.perf_counter()
-        config, step = self.run.config, self.state.step
-        rate = learning_rate(step, config.steps, config.warmup_steps, config.learning_rate)
-        torch.manual_seed(step_seed(config.seed, step))
-        cursor, count = share(step, config.batch_size)
-        rows, epochs = self.shuffled.read(cursor, count)
-        batch = to_batch(rows, epochs, self.train_rows.header, self.device)
-        waited = time.perf_counter() - start
+        config, state = self.run.config, self.state
+        rate = step_rate(config, state.step, state.seconds)
+        position = self.find_position()
+        self._open(position.max_length)
+        crew = self.updater.crew
+        first, count = share(0, position.batch_size, crew.process, crew.processes)
+        rows, epochs = self.rows.read(position.cursor + first, count)
+        header = self.rows.shards.header
+        read = time.perf_counter() - start
+        try:
+            taken = Taken(rows, epochs, header, first)
+            measured = self.updater.update(taken, rate, (config.seed, state.step), self.say)
+        except FloatingPointError as error:
+            step = state.step + 1
+            raise self._unsound(str(error), step, self.rows.order, position.cursor) from error
+        own, sizes = self.run.model, measured.sizes
+        flops = None if own is None else sum(step_flops(own, size) for size in sizes)
+        self.state = replace(state, step=state.step + 1, seconds=state.seconds + self._lap())
+        line = {"step": state.step + 1, "learning_rate": rate, "seconds": self.state.seconds}
+        order, waited = self.rows.order, read + measured.waited
+        return Pending(line, measured.numbers, order, position.cursor, waited, flops)
 
-        output = self.model(**vars(batch))
-        loss = self.model.loss(output)
-        loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRAD_NORM)
-        self._check_finite({"loss": loss.item(), "gradient norm": grad_norm.item()}, cursor)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+    def find_position(self) -> Position:
+        """Return where the next step takes its rows."""
+        config, state = self.run.config, self.state
+        if config.seconds is None:
+            begun = first_steps(self.stages, config.steps)
+        else:
+            over = progress(config, state.step, state.seconds)
+            begun = begin_stages(self.stages, state.begun, state.step, over)
+            self.state = replace(state, begun=begun)
+        return find_position(self.stages, begun, state.step)
 
-        seconds = time.perf_counter() - start
-        self.state = State(step + 1, self.state.seconds + seconds)
-        return {
-            "step": step + 1,
-            "loss": loss.item(),
-            **{name: mean.item() for name, mean in output.means().items()},
-            "learning_rate": rate,
-            "grad_norm": grad_norm.item(),
-            "tokens_per_second": int(rows.length.sum()) / seconds,
-            "data_wait": waited / seconds,
-            "seconds": self.state.seconds,
+    def read_numbers(self) -> list[Line]:
+        """Wait for the device, and return a line for each step since the last time.
+
+        Raises:
+            DataError: A number is not finite.
+        """
+        pending, self.pending = self.pending, []
+        names = list(pending[0].numbers)
+        values = torch.stack([one.numbers[name].float() for one in pending for name in names])
+        table = values.view(len(pending), len(names)).tolist()  # here the device is waited for
+        elapsed = time.perf_counter() - self.interval_start
+        lines = []
+        for one, row in zip(pending, table, strict=True):
+            numbers = dict(zip(names, row, strict=True))
+            self._check(one, numbers)
+            lines.append(one.line | {name: _finite(value) for name, value in numbers.items()})
+        tokens = sum(line.pop("tokens") for line in lines)
+        flops = [one.flops for one in pending if one.flops is not None]
+        shared = {
+            "tokens_per_second": tokens / elapsed,
+            "data_wait": sum(one.waited for one in pending) / elapsed,
+            "flops_utilisation": sum(flops) / elapsed / self.peak_rate if flops else None,
+            "peak_memory": peak_memory(self.device),
         }
+        self.state = replace(self.state, tokens=self.state.tokens + int(tokens))
+        self.interval_start = time.perf_counter()
+        return [line | shared for line in lines]
 
-    def _check_finite(self, values: dict[str, float], cursor: int) -> None:
-        """Stop before an update that would destroy the weights."""
-        for name, value in values.items():
-            if not math.isfinite(value):
-                rows, _ = self.shuffled.order.take(cursor, min(8, self.run.config.batch_size))
-                where = f"step {self.state.step + 1} is {value}, on rows {rows.tolist()}..."
-                remedy = "it was not applied; start another run with a lower --learning-rate"
-                raise DataError(f"the {name} of {where}", remedy)
+    def _check(self, one: Pending, numbers: dict[str, float]) -> None:
+        """Stop where a number is not finite, or, with a loss scaler, where that does not end."""
+        problem = not_finite({name: numbers[name] for name in ("loss", "grad_norm")})
+        skipped = self.state.skipped + 1 if problem else 0
+        if problem and (not self.updater.scaler.is_enabled() or skipped >= MOST_SKIPPED):
+            raise self._unsound(problem, one.line["step"], one.order, one.cursor)
+        self.state = replace(self.state, skipped=skipped)
+
+    def _unsound(self, problem: str, step: int, order: Order, cursor: int) -> DataError:
+        """Return the error of a step whose numbers are not finite; it changed nothing."""
+        rows, _ = order.take(cursor, 8)
+        where = f"of step {step}, on rows {rows.tolist()}... of the training split"
+        remedy = "it was not applied; start another run with a lower --learning-rate"
+        return DataError(f"{problem} {where}", remedy)
 
     def evaluate(self) -> dict[str, float]:
-        """Score the model on the validation rows."""
-        return evaluate(self.model, self.validation_rows, self.run.config.batch_size, self.device)
+        """Score the model on validation rows as long as those of the last step."""
+        return evaluate(
+            self.model, self.validation, self.updater.micro_batch, self.device, self.precision
+        )
 
-    def save(self) -> Path:
-        """Write a checkpoint of the present step."""
-        return save_checkpoint(self.run.checkpoints, self.model, self.optimizer, self.state)
+    def snapshot(self) -> Snapshot:
+        """Copy all that the loop changes to host memory."""
+        return take_snapshot(self.model, self.optimizer, self.updater.scaler, self.state)
+
+    def load(self, checkpoint: Path) -> None:
+        """Take up what a checkpoint holds.
+
+        Raises:
+            DataError: It is of another shape.
+        """
+        scaler, threads = self.updater.scaler, torch.get_num_threads()
+        self.state = load_checkpoint(checkpoint, self.model, self.optimizer, scaler)
+        if threads != torch.get_num_threads():
+            self.say(f"computing with {torch.get_num_threads()} threads, as before")
+
+    def baseline(self) -> float:
+        """Return the loss of guessing by frequency, on rows of the last stage."""
+        self._open(self.stages[-1].max_length)
+        return unigram_loss(self.rows.shards, self.validation)
+
+    def start_clock(self) -> None:
+        """Begin to count seconds from now."""
+        self.lap_start = self.interval_start = time.perf_counter()
+
+    def _lap(self) -> float:
+        """Return the seconds since this was asked for last."""
+        before, self.lap_start = self.lap_start, time.perf_counter()
+        return self.lap_start - before
+
+    def _open(self, max_length: int) -> None:
+        """Open the rows of a length, and close those of another."""
+        if self.opened != max_length:
+            folder = Path(self.run.shards)
+            train = ShardFolder(folder, "train", max_length)
+            self.rows = ShuffledRows(train, self.run.config.seed)
+            self.validation = ShardFolder(folder, "validation", max_length)
+            most = self.micro_batches.get(max_length, self.execution.micro_batch)
+            self.updater.micro_batch = most
+            self.opened = max_length
+
+    def _bar(self) -> Any:  # noqa: ANN401
+        """Return a progress bar over the steps, or over the seconds, and the time left."""
+        seconds, steps = self.run.config.seconds, self.run.config.steps
+        by_clock = {"bar_format": "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"} if seconds else {}
+        return tqdm(
+            total=steps if seconds is None else round(seconds),
+            initial=self.state.step if seconds is None else int(self.state.seconds),
+            desc="pretrain",
+            unit="step",
+            disable=True if self.execution.quiet else None,
+            **by_clock,
+        )
+
+    def _show(self, bar: Any, line: Line) -> None:  # noqa: ANN401
+        rate = f"{line['tokens_per_second']:,.0f} tokens/s"
+        loss = "-" if line["loss"] is None else f"{line['loss']:.3f}"
+        bar.set_postfix_str(f"loss {loss}, {rate}", refresh=False)
+        done = self.state.step if self.run.config.seconds is None else int(self.state.seconds)
+        bar.update(min(done, bar.total) - bar.n)
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Return the seed of torch's generator for one step: the same after a resume."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
+def _finite(value: float) -> float | None:
+    """Return the number, or None, for which JSON has a word."""
+    return value if math.isfinite(value) else None

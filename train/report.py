@@ -11,11 +11,14 @@ from train.metrics import read_metrics
 from train.runs import load_run
 
 PANELS = {
-    "generator: masked tokens, loss in nats": "masked_language_model_loss",
-    "discriminator: replaced tokens, cross-entropy": "replaced_token_loss",
-    "discriminator: sentence order, accuracy": "sentence_order_accuracy",
-    "tokens per second": "tokens_per_second",
+    "masked_language_model_loss": "masked tokens, loss in nats",
+    "causal_language_model_loss": "next token, loss in nats",
+    "replaced_token_loss": "replaced tokens, cross-entropy",
+    "span_boundary_loss": "masked tokens from the ends of their span, loss in nats",
+    "sentence_order_accuracy": "sentence order, accuracy",
+    "tokens_per_second": "tokens per second",
 }
+"""What is drawn, where the metrics have it."""
 SMOOTHING_STEPS = 50
 """The dark line averages over so many steps."""
 
@@ -33,7 +36,10 @@ def report(folder: Path) -> tuple[Path, str]:
         raise DataError(f"{run.metrics} has no step yet", remedy)
     picture = folder / "curves.png"
     _draw(curves, picture, folder.name)
-    return picture, _table(curves, run.config.steps)
+    of = (
+        f" of {run.config.steps}" if run.config.hours is None else f" in {run.config.hours:g} hours"
+    )
+    return picture, _table(curves, of)
 
 
 @dataclass
@@ -41,9 +47,7 @@ class Curves:
     """What the report needs of the metrics: the panels' columns, and the last lines whole."""
 
     steps: list[int] = field(default_factory=list)
-    columns: dict[str, list[float]] = field(
-        default_factory=lambda: {name: [] for name in PANELS.values()}
-    )
+    columns: dict[str, list[float]] = field(default_factory=dict)
     scored: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=SMOOTHING_STEPS))
 
@@ -51,9 +55,11 @@ class Curves:
 def _read(path: Path) -> Curves:
     curves = Curves()
     for line in read_metrics(path):
+        if line["loss"] is None:  # skipped by the loss scaler
+            continue
         curves.steps.append(line["step"])
-        for name, column in curves.columns.items():
-            column.append(line[name])
+        for name in PANELS.keys() & line.keys():
+            curves.columns.setdefault(name, []).append(line[name])
         if "validation" in line:
             curves.scored.append((line["step"], line["validation"]))
         curves.recent.append(line)
@@ -68,9 +74,12 @@ def _draw(curves: Curves, picture: Path, title: str) -> None:
     mpl.use("agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    names = [name for name in PANELS if name in curves.columns]
+    figure, axes = pyplot.subplots(-(-len(names) // 2), 2, figsize=(11, 7), layout="constrained")
     figure.suptitle(title)
-    for axis, (label, name) in zip(axes.flat, PANELS.items(), strict=True):
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    for axis, name in zip(axes.flat, names, strict=False):
         values = curves.columns[name]
         axis.plot(curves.steps, values, color="tab:blue", alpha=0.25, linewidth=0.8)
         axis.plot(curves.steps, _smooth(values), color="tab:blue", label="training")
@@ -78,7 +87,7 @@ def _draw(curves: Curves, picture: Path, title: str) -> None:
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color="tab:orange", label="held out")
             axis.legend()
-        axis.set(title=label, xlabel="step")
+        axis.set(title=PANELS[name], xlabel="step")
         axis.grid(alpha=0.3)
     figure.savefig(picture, dpi=110)
     pyplot.close(figure)
@@ -95,7 +104,7 @@ def _smooth(values: list[float]) -> list[float]:
     return smooth
 
 
-def _table(curves: Curves, steps: int) -> str:
+def _table(curves: Curves, of: str) -> str:
     """Return the run's last numbers: training over SMOOTHING_STEPS, held out at the last time."""
     last = curves.recent[-1]
     validation = curves.scored[-1][1] if curves.scored else {}
@@ -105,7 +114,7 @@ def _table(curves: Curves, steps: int) -> str:
 
     speed, wait = mean("tokens_per_second"), mean("data_wait")
     rows = [
-        f"step {last['step']} of {steps}, {last['seconds'] / 60:.1f} minutes of training",
+        f"step {last['step']}{of}, {last['seconds'] / 60:.1f} minutes of training",
         f"{speed:,.0f} tokens per second, {100 * wait:.1f} % of the time waiting for data",
         f"{'':34}{'training':>10}{'held out':>10}",
     ]

@@ -3,17 +3,28 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from model.config import ElectraConfig, ModelConfig
+from model.config import ElectraConfig, LanguageModelConfig, ModelConfig
 from model.presets import configure
 from shards.errors import DataError
 from shards.files import write_text
 from shards.format import ShardHeader
+from shards.reader import read_shard_manifest
 from train.config import PretrainConfig
+from train.stages import Stage, with_rows
 
 RUN_FILE = "run.json"
 IMPORT_FILE = "import.json"
+RUN_VERSION = 2
+ModelKind = ElectraConfig | LanguageModelConfig
+KINDS: dict[str, type[ModelKind]] = {
+    "electra": ElectraConfig,
+    "language_model": LanguageModelConfig,
+}
+"""What `run.json` calls them; a model of the user's own has no kind."""
+NETWORKS = ("generator", "discriminator", "model")
+"""Fields of either kind that are the shapes of networks."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +34,20 @@ class Run:
     Attributes:
         folder: The run's folder.
         config: The resolved configuration.
-        model: The networks.
+        model: The networks; None: the user's own, given from Python.
         shards: Folder of shards, as an absolute path.
         fingerprint: Fingerprint of the shards' manifest.
         versions: Versions of the libraries that can change the result.
+        init_from: The folder that the first weights came from, as an absolute path; None: drawn.
     """
 
     folder: Path
     config: PretrainConfig
-    model: ElectraConfig
+    model: ModelKind | None
     shards: str
     fingerprint: str
     versions: dict[str, str]
+    init_from: str | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -64,6 +77,10 @@ class Run:
     def write(self) -> None:
         """Write `run.json`."""
         document = {key: value for key, value in asdict(self).items() if key != "folder"}
+        if self.model is not None:
+            kind = next(name for name, one in KINDS.items() if isinstance(self.model, one))
+            document["model"] = {"kind": kind, **document["model"]}
+        document = {"run_version": RUN_VERSION, **document}
         write_text(self.folder / RUN_FILE, json.dumps(document, indent=1) + "\n")
 
 
@@ -100,16 +117,50 @@ def read_import(folder: Path) -> dict[str, Any] | None:
         raise DataError(f"{path} cannot be read ({error})", remedy) from error
 
 
-def model_config(config: PretrainConfig, header: ShardHeader) -> ElectraConfig:
-    """Return the networks for these shards' vocabulary and row length."""
+def model_config(
+    config: PretrainConfig, header: ShardHeader, max_position_embeddings: int | None = None
+) -> ModelKind:
+    """Return the networks of a preset for these shards' vocabulary, and rows of such a length.
+
+    Args:
+        config: Of the run.
+        header: Of the shards.
+        max_position_embeddings: The longest row that the model takes; None: as in `header`.
+    """
     model = configure(
         config.preset,
         vocab_size=header.vocab_size,
-        max_position_embeddings=header.max_length,
+        max_position_embeddings=max_position_embeddings or header.max_length,
         pad_token_id=header.pad_token_id,
         mask_token_id=header.mask_token_id,
     )
-    return replace(cast(ElectraConfig, model), sentence_order=config.sentence_order)
+    if isinstance(model, ElectraConfig) and config.sentence_order is not None:
+        return replace(model, sentence_order=config.sentence_order)
+    return model
+
+
+def main_shape(model: ModelKind) -> ModelConfig:
+    """Return the shape of the network that a model is for: of a pair, the discriminator's."""
+    return model.discriminator if isinstance(model, ElectraConfig) else model.model
+
+
+def stages_of(config: PretrainConfig, shards: Path) -> tuple[Stage, ...]:
+    """Return the stages of a run, at least one, with a batch size each.
+
+    Raises:
+        DataError: There are no rows of a stage's length, or several lengths and no stages.
+    """
+    _, headers = read_shard_manifest(shards)
+    lengths = ", ".join(map(str, headers))
+    problem = f"{shards} has rows of {lengths} tokens"
+    remedy = f"choose with --stages, such as --stages {max(headers)}"
+    if not config.stages and len(headers) > 1:
+        raise DataError(problem, remedy)
+    stages = config.stages or tuple(map(Stage, headers))
+    for stage in stages:
+        if stage.max_length not in headers:
+            raise DataError(f"{problem}, none of {stage.max_length}", remedy)
+    return with_rows(stages, config.batch_size)
 
 
 def load_run(folder: Path) -> Run:
@@ -121,15 +172,27 @@ def load_run(folder: Path) -> Run:
     path = folder / RUN_FILE
     if imported := read_import(folder):
         problem = f"{folder} was imported from {imported['source']}, not trained here"
-        raise DataError(problem, "use it with fill, glue and export")
+        remedy = "use it with fill, glue and export, or begin a run from it by pretrain --init-from"
+        raise DataError(problem, remedy)
     if not path.is_file():
         raise DataError(f"no run at {folder}", "give the folder that `python cli.py pretrain` made")
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        model = document.pop("model")
-        model |= {key: ModelConfig(**model[key]) for key in ("generator", "discriminator")}
+        version = document.pop("run_version", 1)
+        if version != RUN_VERSION:
+            problem = f"{path} is of run version {version}, this Hearth reads {RUN_VERSION}"
+            remedy = f"start another run; --init-from {folder / 'hf'} takes its weights"
+            raise DataError(problem, remedy)
         config = PretrainConfig(**document.pop("config"))
-        return Run(folder, config, ElectraConfig(**model), **document)
+        return Run(folder, config, _read_model(document.pop("model")), **document)
     except (ValueError, KeyError, TypeError) as error:
         remedy = "give a run that this version of Hearth made, or start another"
         raise DataError(f"{path} cannot be read ({error})", remedy) from error
+
+
+def _read_model(content: dict[str, Any] | None) -> ModelKind | None:
+    if content is None:
+        return None
+    kind = KINDS[content.pop("kind")]
+    shapes = {name: ModelConfig(**content[name]) for name in NETWORKS if name in content}
+    return kind(**(content | shapes))

@@ -6,12 +6,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
+from tokenizers import Tokenizer
 
 from model.electra import make_electra
 from shards.reader import ShardFolder
 from train.config import pretrain_config
 from train.evaluate import area_under_curve, evaluate, unigram_loss
+from train.initial import make_model
+from train.precision import Precision
 from train.runs import model_config
+
+CPU, EXACT = torch.device("cpu"), Precision("float32", "")
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2))
@@ -27,17 +32,17 @@ def test_an_evaluation_repeats_and_leaves_the_model_in_training(shards_folder):
     torch.manual_seed(0)
     model = make_electra(model_config(pretrain_config("tiny"), folder.header))
     state = torch.get_rng_state()
-    one = evaluate(model, folder, 16, torch.device("cpu"))
+    one = evaluate(model, folder, 16, CPU, EXACT)
     assert torch.equal(state, torch.get_rng_state())
     assert model.training
-    assert one == evaluate(model, folder, 16, torch.device("cpu"))
+    assert one == evaluate(model, folder, 16, CPU, EXACT)
 
 
 def test_an_untrained_model_is_as_good_as_knowing_nothing(shards_folder):
     folder = ShardFolder(shards_folder, "validation")
     torch.manual_seed(0)
     model = make_electra(model_config(pretrain_config("tiny"), folder.header))
-    scores = evaluate(model, folder, 16, torch.device("cpu"))
+    scores = evaluate(model, folder, 16, CPU, EXACT)
     assert scores["masked_language_model_loss"] == pytest.approx(np.log(600), abs=0.3)
     assert scores["hidden_token_loss"] == pytest.approx(np.log(600), abs=0.3)
     share = scores["replaced_share"]
@@ -71,7 +76,43 @@ def test_tokens_that_show_are_no_merit_of_the_hidden_token_loss(shards_folder):
     pair = model_config(pretrain_config("tiny"), folder.header)
     shown, hidden = (make_electra(replace(pair, mask_replace_prob=share)) for share in (0.0, 1.0))
     hidden.load_state_dict(shown.state_dict())
-    one, other = (evaluate(model, folder, 16, torch.device("cpu")) for model in (shown, hidden))
+    one, other = (evaluate(model, folder, 16, CPU, EXACT) for model in (shown, hidden))
     assert one["hidden_token_loss"] == other["hidden_token_loss"]
     assert other["hidden_token_loss"] == pytest.approx(other["masked_language_model_loss"])
     assert one["masked_language_model_loss"] != other["masked_language_model_loss"]
+
+
+def test_a_language_model_has_its_losses_perplexity_and_no_verdicts(shards_folder):
+    folder = ShardFolder(shards_folder, "validation")
+    torch.manual_seed(0)
+    model = make_model(model_config(pretrain_config("bert-tiny"), folder.header))
+    scores = evaluate(model, folder, None, CPU, EXACT)
+    assert set(scores) == {
+        *("masked_language_model_loss", "masked_language_model_accuracy", "hidden_token_loss"),
+        *("masked_language_model_perplexity", "sentence_order_loss", "sentence_order_accuracy"),
+        *("sentence_order_rows", "sentence_order_sigma"),
+    }
+    loss = scores["masked_language_model_loss"]
+    assert scores["masked_language_model_perplexity"] == pytest.approx(np.exp(loss))
+    assert loss == pytest.approx(np.log(600), abs=0.3)
+
+
+def test_the_perplexity_of_words_is_that_of_all_tokens_by_the_words_of_the_text(stream_folder):
+    folder = ShardFolder(stream_folder, "validation")
+    torch.manual_seed(0)
+    shape = model_config(pretrain_config("gpt2-small"), folder.header)
+    sizes = {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 2}
+    sizes |= {"num_hidden_layers": 2, "num_hidden_groups": 2, "intermediate_size": 64}
+    model = make_model(replace(shape, model=replace(shape.model, **sizes)))
+    scores = evaluate(model, folder, None, CPU, EXACT)
+    rows = folder.gather(np.arange(len(folder)))
+    tokenizer = Tokenizer.from_file(str(stream_folder / "tokenizer" / "tokenizer.json"))
+    kept = [
+        list(map(int, ids[1:length]))
+        for ids, length in zip(rows.input_ids, rows.length, strict=True)
+    ]
+    words = sum(len(tokenizer.decode(ids).split()) for ids in kept)
+    loss = scores["causal_language_model_loss"] * sum(map(len, kept))
+    assert scores["word_perplexity"] == pytest.approx(np.exp(loss / words))
+    assert scores["word_perplexity"] > scores["causal_language_model_perplexity"] > 1
+    assert 0 < unigram_loss(ShardFolder(stream_folder, "train"), folder) < np.log(600)

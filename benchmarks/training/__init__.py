@@ -1,0 +1,1 @@
+"""What `python -m benchmarks train` and `starve` run."""

@@ -1,0 +1,114 @@
+"""A new run with old weights: of a run, an export or an import; refused where they do not fit."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from model.electra import make_electra
+from model.huggingface import GENERATOR, save
+from shards.errors import DataError
+from shards.reader import ShardFolder
+from train.checkpoint import load_weights, newest_checkpoint
+from train.config import pretrain_config
+from train.imports import import_folder
+from train.initial import initialize, make_model, open_source
+from train.pretrain import start_run
+from train.runs import load_run, model_config
+
+
+def say_nothing(line):
+    """Be silent."""
+
+
+def test_a_new_run_begins_with_the_weights_of_another(run_folder, shards_folder, on_cpu, tmp_path):
+    config = pretrain_config("tiny", steps=1, batch_size=2, precision="float32")
+    config = replace(config, sentence_order="both", learning_rate=1e-9)
+    lines = []
+    for source in (run_folder, run_folder / "hf"):
+        out = tmp_path / source.name
+        start_run(shards_folder, out, config, on_cpu, lines.append, init_from=source)
+        old = load_file(run_folder / "hf" / "model.safetensors")
+        new = load_file(out / "hf" / "model.safetensors")
+        for name, tensor in old.items():
+            torch.testing.assert_close(new[name], tensor, rtol=0, atol=1e-6)
+        assert load_run(out).init_from == str(source.resolve())
+    drawn = [line for line in lines if "drawn anew" in line]
+    assert len(drawn) == 2
+    assert all(line.startswith("note: generator: ") for line in drawn)
+
+
+def start_from(source, shards, on_cpu, tmp_path, preset="tiny"):
+    config = pretrain_config(preset, steps=1, batch_size=2, precision="float32")
+    start_run(shards, tmp_path / "new", config, on_cpu, say_nothing, init_from=source)
+
+
+def test_weights_that_do_not_fit_are_refused_by_what_differs(
+    run_folder, shards_folder, on_cpu, tmp_path
+):
+    with pytest.raises(DataError, match="has hidden_size 128, not 256 as the preset's"):
+        start_from(run_folder, shards_folder, on_cpu, tmp_path, "alectra-small")
+    with pytest.raises(DataError, match="has a discriminator and generator, not a model"):
+        start_from(run_folder, shards_folder, on_cpu, tmp_path, "bert-tiny")
+    with pytest.raises(DataError, match="no exported model at"):
+        start_from(tmp_path, shards_folder, on_cpu, tmp_path)
+    shutil.copytree(run_folder / "hf", tmp_path / "hf")
+    path = tmp_path / "hf" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    vocabulary = content["model"]["vocab"]
+    first, second = list(vocabulary)[100:102]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"token .* is 101 in it and 100 in theirs: pack with its"):
+        start_from(tmp_path / "hf", shards_folder, on_cpu, tmp_path)
+    path.unlink()
+    with pytest.raises(DataError, match=r"has no tokenizer\.json .*`python cli.py import"):
+        start_from(tmp_path / "hf", shards_folder, on_cpu, tmp_path)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_imported_model_can_be_trained_on(run_folder, shards_folder, tmp_path):
+    import_folder(run_folder / "hf", tmp_path / "imported")
+    run = load_run(run_folder)
+    trained = make_electra(run.model)
+    load_weights(newest_checkpoint(run.checkpoints), trained)
+    torch.manual_seed(5)
+    model = make_model(run.model)
+    source = open_source(tmp_path / "imported")
+    assert source.max_position_embeddings == 64
+    tokenizer = tmp_path / "imported" / "tokenizer" / "tokenizer.json"
+    assert initialize(model, run.model, source, tokenizer) == []
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_a_generator_alone_leaves_the_rest_to_chance_or_is_of_another_kind(run_folder, tmp_path):
+    folder = tmp_path / "generator"
+    shutil.copytree(run_folder / "hf" / GENERATOR, folder)
+    source = open_source(folder)
+    assert list(source.networks) == ["model"]
+    run = load_run(run_folder)
+    with pytest.raises(DataError, match="has a model, not a discriminator or generator"):
+        initialize(make_model(run.model), run.model, source, run.tokenizer / "tokenizer.json")
+
+
+def test_a_table_that_is_padded_takes_one_that_is_not(stream_folder, on_cpu, tmp_path):
+    header = ShardFolder(stream_folder, "train").header
+    config = model_config(pretrain_config("gpt2-small"), header)
+    sizes = {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 2}
+    sizes |= {"num_hidden_layers": 2, "num_hidden_groups": 2, "intermediate_size": 64}
+    own, padded = (
+        replace(config, model=replace(config.model, **sizes, pad_to_multiple_of=multiple))
+        for multiple in (1, 256)
+    )
+    old, model = make_model(own), make_model(padded)
+    save(tmp_path / "old", old)
+    tokenizer = stream_folder / "tokenizer" / "tokenizer.json"
+    shutil.copyfile(tokenizer, tmp_path / "old" / "tokenizer.json")
+    assert initialize(model, padded, open_source(tmp_path / "old"), tokenizer) == []
+    table = model.network.backbone.word_embeddings
+    assert len(table) == 768
+    assert torch.equal(table[:600], old.network.backbone.word_embeddings[:600])

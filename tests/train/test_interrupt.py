@@ -1,0 +1,63 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from train.interrupt import interruptible
+
+ROOT = Path(__file__).parents[2]
+STUBBORN = """
+import threading, time
+from train.interrupt import interruptible
+threading.Thread(target=time.sleep, args=(60,)).start()
+with interruptible() as interrupt:
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.01)
+        if interrupt.requested:
+            print("asked", flush=True)
+            time.sleep(60)
+"""
+
+
+def test_the_first_signal_is_a_request_and_handlers_come_back():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with interruptible() as interrupt:
+            assert not interrupt.requested
+            os.kill(os.getpid(), number)
+            assert interrupt.requested
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_thread_other_than_the_main_one_trains_without_signals():
+    seen = []
+
+    def work():
+        with interruptible() as interrupt:
+            seen.append(interrupt.requested)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]
+
+
+def test_the_second_ctrl_c_exits_at_once_whatever_threads_do():
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # the same press, from torchrun
+    assert process.stdout.readline() == "asked\n"
+    time.sleep(0.7)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    process.stdout.close()

@@ -1,0 +1,135 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from shards.reader import ShardFolder
+from train.config import execution, pretrain_config
+from train.initial import make_model
+from train.plan import as_json, count_parameters, make_plan
+from train.plan_command import plan as plan_command
+from train.plan_rows import plan_rows
+from train.plan_text import in_hours, plan_text
+from train.stages import Stage
+from train.trial import middle_first
+
+SMALL = {"preset": "tiny", "batch_size": 4, "precision": "float32"}
+
+
+def make(shards=None, how=None, **chosen):
+    config = pretrain_config(**(SMALL | chosen))
+    return make_plan(
+        config, execution("tiny", device="cpu", **(how or {})), shards, 0, lambda line: None, 500
+    )
+
+
+def test_a_plan_knows_steps_epochs_and_time(shards_folder):
+    plan = make(shards_folder, steps=100)
+    (stage,) = plan.stages
+    rows = ShardFolder(shards_folder, "train")
+    assert (stage.steps, stage.max_length) == (100, rows.header.max_length)
+    assert stage.epochs == pytest.approx(400 / len(rows))
+    assert plan.hours == pytest.approx(100 * stage.trial.seconds_per_update / 3600)
+    assert stage.trial.tokens_per_second > 0
+    assert 0 < stage.trial.flops_utilisation < 2
+    assert stage.trial.micro_batches == 1
+    assert plan.assumed == ()
+
+
+def test_a_plan_leaves_random_numbers_and_shards_as_they_are(shards_folder):
+    before = torch.get_rng_state()
+    make(shards_folder)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_stages_are_planned_each(two_lengths):
+    stages = (Stage(32, 0.75), Stage(64, 0.25))
+    plan = make(two_lengths, stages=stages, steps=100)
+    assert [stage.steps for stage in plan.stages] == [75, 25]
+    assert [stage.batch_size for stage in plan.stages] == [4, 2]
+    text = plan_text(plan)
+    assert "rows of 32 tokens" in text
+    assert "rows of 64 tokens" in text
+
+
+def test_hours_become_steps_at_the_speed_that_was_measured(shards_folder):
+    plan = make(shards_folder, hours=2.0)
+    assert plan.hours == pytest.approx(2, rel=0.05)
+
+
+def test_micro_batches_are_as_asked_for(shards_folder):
+    (stage,) = make(shards_folder, how={"micro_batch": 3}).stages
+    assert (stage.choice.micro_batch, stage.choice.micro_batches) == (3, 2)
+    (stage,) = make(shards_folder, how={"micro_batch": 3, "memory": 10**10}).stages
+    assert stage.choice.micro_batch == 3
+    (stage,) = make(shards_folder, how={"memory": 10**10}).stages
+    assert stage.choice.micro_batch == 4
+
+
+@pytest.mark.parametrize("preset", ["tiny", "bert-tiny", "algpt2-small"])
+def test_parameters_are_those_of_the_model(preset):
+    kind = plan_rows(pretrain_config(preset), None, 500).kind
+    counted = count_parameters(kind)
+    model = make_model(kind)
+    assert counted["total"] == sum(weight.numel() for weight in model.parameters())
+    assert sum(counted.values()) >= 2 * counted["total"]
+
+
+def test_without_shards_it_is_said_what_was_assumed():
+    plan = make(stages=(Stage(32),))
+    assert "assumed" in plan.assumed[0]
+    assert plan.assumed[0] in plan_text(plan)
+    assert plan.stages[0].epochs is None
+
+
+def test_assumed_rows_are_between_six_tenths_full_and_full():
+    stage = Stage(32, 1.0, 40)
+    config = pretrain_config(**SMALL, stages=(stage,))
+    rows = plan_rows(config, None, 500).take(stage, 0).rows
+    assert rows.length.min() >= 19
+    assert rows.length.max() == 32
+    assert rows.length.mean() == pytest.approx(0.8 * 32, rel=0.05)
+
+
+def test_a_decoder_is_planned_on_running_text():
+    plan = make(preset="algpt2-small", stages=(Stage(16, 1.0, 1),))
+    assert "running text" in plan.assumed[0]
+
+
+def test_disk_holds_the_checkpoints_that_are_kept():
+    plan = make(stages=(Stage(32),), steps=1000, how={"keep": 3, "keep_every": 400})
+    memory = plan.memory
+    assert plan.disk.checkpoint == memory.weights + memory.optimizer
+    assert plan.disk.checkpoints == 3 + 2 + 1
+    assert plan.disk.total > plan.disk.checkpoints * plan.disk.checkpoint
+
+
+def test_json_holds_what_the_text_holds(shards_folder):
+    document = json.loads(json.dumps(as_json(make(shards_folder, steps=10))))
+    assert document["steps"] == 10
+    memory = document["stages"][0]["choice"]["memory"]
+    assert memory["total"] == sum(value for name, value in memory.items() if name != "total")
+
+
+def test_the_middle_micro_batch_is_timed_first():
+    lengths = np.array([3, 9, 5, 7, 1, 8], np.uint16)
+    parts = middle_first(lengths, 2)
+    assert [sorted(lengths[part].tolist()) for part in parts] == [[5, 7], [8, 9], [1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"), [(0.05, "3.0 minutes"), (5, "5.0 hours"), (480, "20.0 days")]
+)
+def test_time_is_told_in_a_fitting_unit(hours, text):
+    assert in_hours(hours) == text
+
+
+def test_the_command_prints_json(shards_folder):
+    arguments = "--preset tiny --batch-size 4 --steps 20 --seconds 0 --precision float32 --json"
+    result = CliRunner().invoke(
+        plan_command, [*arguments.split(), "--device", "cpu", "--shards", str(shards_folder)]
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["steps"] == 20

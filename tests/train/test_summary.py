@@ -1,0 +1,20 @@
+from train.summary import summary
+
+
+def test_the_summary_says_when_the_loss_is_over_the_baseline():
+    scores = {
+        "masked_language_model_loss": 7.0,
+        "hidden_token_loss": 7.25,
+        "replaced_token_loss": 0.3,
+        "replaced_token_entropy": 0.4,
+        "replaced_token_auc": 0.9,
+        "sentence_order_accuracy": 0.8,
+        "sentence_order_sigma": 0.02,
+        "sentence_order_rows": 625,
+    }
+    over, under = (summary(scores, baseline) for baseline in (6.5, 7.5))
+    assert "loss 7.000, 0.500 OVER guessing, as it is trained" in over[1]
+    assert "loss 7.000, 0.500 under guessing" in under[1]
+    assert "loss 7.250, 0.250 under guessing, with [MASK] at all" in under[2]
+    assert len(over) == 5
+    assert "hours of training" in summary(scores | {"replaced_token_auc": 0.55}, 6.5)[-1]

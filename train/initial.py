@@ -1,0 +1,188 @@
+"""The weights that a run begins with: drawn anew, or those of an earlier run or a published model.
+
+A source may be a run, or a folder that `export` wrote or a model was downloaded to. Its networks
+must have the shape of the preset's; heads that it does not have are drawn anew, and that is said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from model.config import DROPOUTS, ElectraConfig, ModelConfig
+from model.electra import Electra, make_electra
+from model.huggingface import GENERATOR
+from model.huggingface_files import CONFIG
+from model.huggingface_read import read_parts
+from model.language_model import LanguageModel
+from model.network import Network
+from model.parts import Parts, language_model_parts, parts_of
+from model.transformer import Transformer
+from pipeline.encode import load_tokenizer
+from shards.errors import DataError
+from shards.manifest import difference
+from train.checkpoint import load_weights, newest_checkpoint
+from train.runs import NETWORKS, RUN_FILE, ModelKind, find_export, load_run
+
+FREE = {*DROPOUTS, "initializer_range", "pad_to_multiple_of", "pad_token_id"}
+"""Fields of a shape that may differ: the same weights compute the same without dropout."""
+
+
+class Source(NamedTuple):
+    """Where weights come from.
+
+    Attributes:
+        folder: What a person named.
+        networks: Modules by "generator", "discriminator" or "model".
+        shapes: Their shapes.
+        tokenizer: The tokenizer's file.
+    """
+
+    folder: Path
+    networks: dict[str, nn.Module]
+    shapes: dict[str, ModelConfig]
+    tokenizer: Path
+
+    @property
+    def max_position_embeddings(self) -> int:
+        """Return the longest row that all its networks take."""
+        return min(shape.max_position_embeddings for shape in self.shapes.values())
+
+
+def make_model(config: ModelKind) -> Electra | LanguageModel:
+    """Return the model of a configuration, its weights drawn anew."""
+    return make_electra(config) if isinstance(config, ElectraConfig) else LanguageModel(config)
+
+
+def checkpoint_activations(model: nn.Module, is_on: bool) -> None:
+    """Have our transformers compute activations again in the backward pass, or not."""
+    for module in model.modules():
+        if isinstance(module, Transformer):
+            module.checkpoint_layers = is_on
+
+
+def open_source(folder: Path) -> Source:
+    """Read the weights of an earlier run, or of a model folder.
+
+    Raises:
+        DataError: There are none, or they cannot be read.
+    """
+    if (folder / RUN_FILE).is_file():
+        return _open_run(folder)
+    place = find_export(folder)
+    try:
+        first = read_parts(place).parts
+        has_two = (place / GENERATOR / CONFIG).is_file()
+        parts = {"generator": read_parts(place / GENERATOR).parts} if has_two else {}
+    except ValueError as error:
+        raise DataError(str(error).replace("\n", " "), "give a whole model folder") from error
+    is_judge = has_two or first.replaced is not None
+    parts = {"discriminator" if is_judge else "model": first, **parts}
+    shapes = {name: one.transformer.config for name, one in parts.items()}
+    return Source(folder, dict(parts), shapes, place / "tokenizer.json")
+
+
+def _open_run(folder: Path) -> Source:
+    run = load_run(folder)
+    if run.model is None:
+        problem = f"{folder} trained networks that were given from Python"
+        raise DataError(problem, "load its weights there, with train.checkpoint.load_weights")
+    model = make_model(run.model)
+    load_weights(newest_checkpoint(run.checkpoints), model)
+    shapes = {name: getattr(run.model, name) for name in NETWORKS if hasattr(run.model, name)}
+    return Source(folder, _networks(model), shapes, run.tokenizer / "tokenizer.json")
+
+
+def initialize(
+    model: Electra | LanguageModel, config: ModelKind, source: Source, tokenizer: Path
+) -> list[str]:
+    """Copy the weights of `source` into `model`; return what should be known.
+
+    Args:
+        model: Made from `config`, on any device.
+        config: The networks.
+        source: Where weights come from.
+        tokenizer: The file of the tokenizer that the shards were made with.
+
+    Raises:
+        DataError: Vocabulary or shapes differ, or no network is of the same kind.
+    """
+    _check_tokenizer(source, tokenizer)
+    try:
+        is_run = not any(isinstance(one, Parts) for one in source.networks.values())
+        own = _networks(model) if is_run else _parts(model)
+    except ValueError as error:
+        remedy = "give a run of the same preset"
+        raise DataError(f"a model folder cannot hold this preset: {error}", remedy) from error
+    common = [name for name in own if name in source.networks]
+    if not common:
+        problem = f"{source.folder} has a {' and '.join(source.networks)}, not a {' or '.join(own)}"
+        raise DataError(problem, "choose the --preset that it was made with")
+    remarks = [f"no {name} in {source.folder}: drawn anew" for name in own if name not in common]
+    for name in common:
+        _check_shape(source, name, getattr(config, name))
+        size = getattr(config, name).vocab_size
+        anew = _copy(own[name].state_dict(), source.networks[name].state_dict(), size)
+        missing = sorted({key.rpartition(".")[0] for key in anew})
+        remarks += [f"{name}: {', '.join(missing)} drawn anew"] if missing else []
+    return remarks
+
+
+def _networks(model: Electra | LanguageModel) -> dict[str, nn.Module]:
+    if isinstance(model, LanguageModel):
+        return {"model": model.network}
+    return {"discriminator": model.discriminator, "generator": model.generator}
+
+
+def _parts(model: Electra | LanguageModel) -> dict[str, nn.Module]:
+    if isinstance(model, LanguageModel):
+        return {"model": language_model_parts(model)}
+    halves = {"discriminator": model.discriminator, "generator": model.generator}
+    return {name: parts_of(cast(Network, half)) for name, half in halves.items()}
+
+
+def _check_tokenizer(source: Source, tokenizer: Path) -> None:
+    """Refuse a source whose tokens have other ids than those of the shards."""
+    if not source.tokenizer.is_file():
+        problem = f"{source.folder} has no tokenizer.json to compare the vocabulary with"
+        remedy = f"`python cli.py import {source.folder} --out RUN` makes one; give that run"
+        raise DataError(problem, remedy)
+    remedy = f"pack with its tokenizer: `python cli.py pack --tokenizer {source.tokenizer.parent}`"
+    own, other = (
+        load_tokenizer(path, remedy).get_vocab() for path in (tokenizer, source.tokenizer)
+    )
+    if own != other:
+        token = min(own.items() ^ other.items(), key=lambda item: item[::-1])[0]
+        problem = (
+            f"the vocabulary of {source.folder} is not that of the shards: token {token!r} is "
+            f"{other.get(token, 'not there')} in it and {own.get(token, 'not there')} in theirs"
+        )
+        raise DataError(problem, remedy)
+
+
+def _check_shape(source: Source, name: str, shape: ModelConfig) -> None:
+    found, wanted = (
+        {field: value for field, value in asdict(one).items() if field not in FREE}
+        for one in (source.shapes[name], shape)
+    )
+    if different := difference(found, wanted):
+        problem = f"the {name} in {source.folder} has {different} as the preset's"
+        raise DataError(problem, "choose the --preset that has its shape")
+
+
+def _copy(own: Mapping[str, Tensor], found: Mapping[str, Tensor], vocab_size: int) -> list[str]:
+    """Copy tensors by name; return the names of those that there are none for.
+
+    Tables are as long as the vocabulary, or padded beyond it with what is never read.
+    """
+    with torch.no_grad():
+        for name in own.keys() & found.keys():
+            one, other = own[name], found[name]
+            if one.shape == other.shape:
+                one.copy_(other)
+            else:
+                one[:vocab_size].copy_(other[:vocab_size])
+    return [name for name in own if name not in found]

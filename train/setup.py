@@ -1,0 +1,119 @@
+"""What a run is put together from: networks for the shards, weights, and what fits in memory."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from shards.errors import DataError
+from shards.format import ShardHeader
+from shards.reader import read_shard_manifest
+from train.config import Execution, PretrainConfig
+from train.initial import Source, checkpoint_activations, initialize, make_model
+from train.loop import Trainer
+from train.memory import Training, largest_micro_batch
+from train.optimizer import make_optimizer
+from train.precision import Precision
+from train.runs import ModelKind, Run, main_shape, model_config, stages_of
+from train.step import Model
+
+Say = Callable[[str], None]
+
+
+def choose_networks(
+    config: PretrainConfig, header: ShardHeader, source: Source | None, shards: Path
+) -> ModelKind:
+    """Return the networks for these shards; their positions are as many as the source has.
+
+    Raises:
+        DataError: The preset learns from rows of another layout, or the source's rows are shorter.
+    """
+    positions = header.max_length if source is None else source.max_position_embeddings
+    if source is not None and positions < header.max_length:
+        problem = f"{source.folder} takes {positions} tokens, not rows of {header.max_length}"
+        raise DataError(problem, "choose shorter ones with --stages, or pack such")
+    model = model_config(config, header, positions)
+    is_stream = header.layout == "stream"
+    if main_shape(model).is_decoder != is_stream:
+        layout = "pairs or segments" if is_stream else "stream"
+        problem = f"{shards} has rows of layout {header.layout}; {config.preset} learns from others"
+        raise DataError(problem, f"run `python cli.py pack` with --layout {layout}")
+    return model
+
+
+def new_model(run: Run, say: Say, source: Source | None) -> Model:
+    """Return the run's model with its first weights: drawn from its seed, or a source's."""
+    if run.model is None:
+        raise TypeError("a model of the user's own is given, not made")
+    torch.manual_seed(run.config.seed)
+    model = make_model(run.model)
+    if source is not None:
+        tokenizer = Path(run.shards) / "tokenizer" / "tokenizer.json"
+        say(f"weights from {source.folder}")
+        for remark in initialize(model, run.model, source, tokenizer):
+            say(f"note: {remark}")
+    return model
+
+
+def new_trainer(
+    run: Run,
+    model: Model,
+    execution: Execution,
+    device: torch.device,
+    precision: Precision,
+    say: Say,
+) -> Trainer:
+    """Return a trainer at step 0."""
+    say(f"precision: {precision.reason}")
+    micro_batches: dict[int, int] = {}
+    if execution.memory is not None and run.model is not None:
+        execution, micro_batches = fit_memory(run, run.model, execution, device, precision, say)
+    checkpoint_activations(model, execution.activation_checkpointing)
+    model = model.to(device)
+    if execution.compile:
+        model.compile(dynamic=True)
+    optimizer = make_optimizer(model, run.config)
+
+    def say_above_the_bar(line: str) -> None:
+        with tqdm.external_write_mode():
+            say(line)
+
+    trainer = Trainer(run, model, optimizer, execution, device, precision, say_above_the_bar)
+    trainer.micro_batches = micro_batches
+    return trainer
+
+
+def fit_memory(
+    run: Run,
+    networks: ModelKind,
+    execution: Execution,
+    device: torch.device,
+    precision: Precision,
+    say: Say,
+) -> tuple[Execution, dict[int, int]]:
+    """Return what fits `execution.memory`: the micro-batch by the length of rows, too.
+
+    Whether activations are computed again is decided by the longest rows.
+    """
+    chosen: dict[int, int] = {}
+    _, headers = read_shard_manifest(Path(run.shards))
+    checkpoints: bool | None = execution.activation_checkpointing or None
+    by_length = sorted(stages_of(run.config, Path(run.shards)), key=lambda one: -one.max_length)
+    for stage in by_length:
+        training = Training(
+            config=run.config,
+            kind=networks,
+            header=headers[stage.max_length],
+            dtype=precision.dtype,
+            device=device.type,
+        )
+        choice = largest_micro_batch(
+            training, execution.memory or 0, stage.batch_size or 1, checkpoints
+        )
+        checkpoints = choice.activation_checkpointing
+        most = min(execution.micro_batch or choice.micro_batch, choice.micro_batch)
+        chosen[stage.max_length] = most
+        say(f"rows of {stage.max_length}: {choice.reason}")
+    return replace(execution, activation_checkpointing=bool(checkpoints)), chosen

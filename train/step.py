@@ -1,0 +1,236 @@
+"""One update: the gradient of a whole batch, gathered from micro-batches, and what it changes.
+
+Every loss is divided by the number of losses of its kind in the whole batch, of all processes, and
+gradients are added up: so the update is that of one large batch, however it is divided. What a step
+measures stays on the device, where nobody waits for it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.electra import Electra
+from model.flops import BatchSize
+from model.language_model import LanguageModel
+from shards.errors import DataError
+from shards.format import Rows, ShardHeader
+from train.batch import Batch, to_batches
+from train.precision import Precision, autocast
+
+Model = Electra | LanguageModel
+Say = Callable[[str], None]
+
+
+class Crew(Protocol):
+    """The processes that train one model: this one is number `process` of `processes`."""
+
+    process: int
+    processes: int
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes."""
+        ...
+
+
+class Alone:
+    """One process."""
+
+    process, processes = 0, 1
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Do nothing: the sums are there."""
+
+
+class Taken(NamedTuple):
+    """The rows that a step takes, of this process.
+
+    Attributes:
+        rows: They themselves.
+        epochs: The epoch that each is read in.
+        header: Their shards' header.
+        first: How many rows of the global batch come before them, in other processes.
+    """
+
+    rows: Rows
+    epochs: NDArray[np.int64]
+    header: ShardHeader
+    first: int
+
+
+class Measured(NamedTuple):
+    """What a step measured.
+
+    Attributes:
+        numbers: Scalars on the device, over the whole batch: "loss", the mean loss and accuracy of
+            each objective, "tokens" and "grad_norm", the norm before clipping.
+        sizes: What there was to compute, by micro-batch.
+        waited: Seconds in which micro-batches were made.
+    """
+
+    numbers: dict[str, Tensor]
+    sizes: list[BatchSize]
+    waited: float
+
+
+class Updater:
+    """Turns rows into updates of a model.
+
+    Args:
+        model: The model, on `device`.
+        optimizer: Over its weights.
+        precision: Of the forward pass.
+        device: Where to compute.
+        max_grad_norm: Gradients are clipped to it.
+        micro_batch: Rows of a forward pass at most; None = all. It is halved where memory asks for
+            it, and stays so.
+
+    Attributes:
+        scaler: Scales the loss where the precision needs it.
+        crew: The processes; set it before the first update.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        optimizer: torch.optim.Optimizer,
+        precision: Precision,
+        device: torch.device,
+        *,
+        max_grad_norm: float,
+        micro_batch: int | None,
+    ) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.precision, self.device = precision, device
+        self.max_grad_norm, self.micro_batch = max_grad_norm, micro_batch
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision.needs_scaler)
+        self.crew: Crew = Alone()
+
+    def update(self, taken: Taken, rate: float, seed: Sequence[int], say: Say) -> Measured:
+        """Do one update.
+
+        Args:
+            taken: The rows.
+            rate: The learning rate.
+            seed: What all draws of the step are a function of, with the row that a micro-batch
+                begins with: see `draw_from`.
+            say: Called where memory asks for smaller micro-batches.
+
+        Raises:
+            FloatingPointError: Loss or gradient are not finite; nothing was changed. Where the
+                device would have to be waited for, nothing is changed either, but nothing raised:
+                `numbers` have to be looked at.
+            DataError: One row in a forward pass needs more memory than there is.
+        """
+        measured = self._gather(taken, seed, say)
+        numbers = measured.numbers
+        numbers["tokens"] = torch.tensor(float(taken.rows.length.sum()), device=self.device)
+        parameters = [one for one in self.model.parameters() if one.grad is not None]
+        gradients = [one.grad for one in parameters if one.grad is not None]
+        self.crew.add_up([*gradients, *numbers.values()])
+        self.scaler.unscale_(self.optimizer)
+        numbers["grad_norm"] = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        try:
+            self._apply(numbers)
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+        return measured
+
+    def _gather(self, taken: Taken, seed: Sequence[int], say: Say) -> Measured:
+        """Gather the gradient; out of memory, begin again with micro-batches of half the size."""
+        count = len(taken.rows)
+        while True:
+            start = time.perf_counter()
+            size = min(self.micro_batch or count, count)
+            batches = to_batches(taken.rows, taken.epochs, taken.header, size, self.device)
+            waited = time.perf_counter() - start
+            try:
+                numbers = self._accumulate(batches, [*seed, taken.first])
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    problem = f"one row of {taken.header.max_length} tokens does not fit ({error})"
+                    remedy = "try --activation-checkpointing, shorter rows or a smaller --preset"
+                    raise DataError(problem, remedy) from error
+            else:
+                return Measured(numbers, [_size(batch) for batch in batches], waited)
+            # Here the error is gone, and with it what its frames held.
+            del batches
+            self.optimizer.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.micro_batch = math.ceil(size / 2)
+            say(f"out of memory with {size} rows in a forward pass: going on with half as many")
+
+    def _accumulate(self, batches: list[Batch], seed: Sequence[int]) -> dict[str, Tensor]:
+        """Add up the gradient of all micro-batches; return the numbers of this process's rows."""
+        counts = self._count(batches)
+        sums: dict[str, Tensor] = {}
+        *start, row = seed
+        for batch in batches:
+            draw_from(*start, row)
+            row += len(batch.input_ids)
+            with autocast(self.precision, self.device):
+                output = self.model(**vars(batch))
+                loss = self.model.loss(output, counts)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            _add(sums, {"loss": loss.detach()})
+            for name, score in output.scores.items():
+                count = counts[name].clamp(min=1)
+                _add(sums, {f"{name}_loss": score.loss.detach() / count})
+                _add(sums, {f"{name}_accuracy": score.correct / count})
+        return sums
+
+    def _count(self, batches: list[Batch]) -> dict[str, Tensor]:
+        """Return how many losses of each kind the whole batch has."""
+        counts: dict[str, Tensor] = {}
+        for batch in batches:
+            _add(counts, self.model.count(**vars(batch)))
+        self.crew.add_up(list(counts.values()))
+        return counts
+
+    def _apply(self, numbers: Mapping[str, Tensor]) -> None:
+        """Change the weights, unless a number is not finite."""
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            return
+        is_finite = numbers["loss"].isfinite() & numbers["grad_norm"].isfinite()
+        if self.device.type != "cpu" and hasattr(self.optimizer, "_step_supports_amp_scaling"):
+            # What a loss scaler tells fused optimizers: their kernels change nothing then.
+            self.optimizer.grad_scale = None  # type: ignore[attr-defined]
+            self.optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]
+        elif not is_finite:  # waits for the device, unless it is the CPU
+            wrong = {name: numbers[name].item() for name in ("loss", "grad_norm")}
+            raise FloatingPointError(not_finite(wrong))
+        self.optimizer.step()
+
+
+def not_finite(numbers: Mapping[str, float]) -> str:
+    """Return which of the numbers of a step is not finite, in words; "" where all are."""
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            return f"the {name} is {value}"
+    return ""
+
+
+def _size(batch: Batch) -> BatchSize:
+    rows, length = batch.input_ids.shape
+    places = batch.places
+    return BatchSize(rows, length, sum(places.tokens.lengths), len(places.masked))
+
+
+def _add(sums: dict[str, Tensor], numbers: Mapping[str, Tensor]) -> None:
+    for name, number in numbers.items():
+        sums[name] = sums[name] + number if name in sums else number
+
+
+def draw_from(*seed: int) -> None:
+    """Seed torch's generators with some numbers: a resumed step draws what it would have drawn."""
+    torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
