@@ -35,6 +35,7 @@ class State:
         tokens: Real tokens that they read.
         begun: First steps of the stages begun so far, where the clock decides; else empty.
         skipped: How many of the last updates in a row the loss scaler has skipped.
+        processes: How many did the last update; threads are set again for as many alone.
     """
 
     step: int = 0
@@ -42,6 +43,7 @@ class State:
     tokens: int = 0
     begun: tuple[int, ...] = ()
     skipped: int = 0
+    processes: int = 1
 
 
 class Snapshot(NamedTuple):

@@ -47,25 +47,30 @@ def pretrain(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Train a model from random weights, or from old ones, and export it."""
+    from train.crew import join_crew
     from train.pretrain import resume_run, start_run
     from train.runs import load_run
 
     how = {one.name: options.pop(one.name) for one in fields(Execution)}
-    if resume:
-        if out is None:
-            raise click.UsageError("--resume needs --out: the folder of the run to go on with")
-        if init_from is not None:
-            raise click.UsageError("--init-from begins a new run, --resume goes on with one")
-        chosen = {name: value for name, value in options.items() if given(name)}
-        preset = load_run(out).config.preset
-        execution = build(partial(make_execution, preset), how)
-        resume_run(out, chosen, shards if given("shards") else None, execution, click.echo)
-    else:
-        config = build(pretrain_config, options)
-        execution = build(partial(make_execution, config.preset), how)
-        out = out or Path("runs") / f"{config.preset}-{datetime.now():%Y%m%d_%H%M%S}"
-        start_run(shards, out, config, execution, click.echo, init_from=init_from)
-    next_command("report", out)
+    if resume and out is None:
+        raise click.UsageError("--resume needs --out: the folder of the run to go on with")
+    if resume and init_from is not None:
+        raise click.UsageError("--init-from begins a new run, --resume goes on with one")
+    with join_crew(how["device"]) as crew:
+        if resume and out is not None:
+            chosen = {name: value for name, value in options.items() if given(name)}
+            preset = crew.share(partial(load_run, out)).config.preset
+            execution = build(partial(make_execution, preset), how)
+            where = shards if given("shards") else None
+            run = resume_run(out, chosen, where, execution, click.echo, crew=crew)
+        else:
+            config = crew.share(partial(build, pretrain_config, options))
+            execution = build(partial(make_execution, config.preset), how)
+            out = out or Path("runs") / f"{config.preset}-{datetime.now():%Y%m%d_%H%M%S}"
+            begin = partial(start_run, shards, out, config, execution, click.echo)
+            run = begin(init_from=init_from, crew=crew)
+        if crew.process == 0:
+            next_command("report", run.folder)
 
 
 @click.command()

@@ -14,19 +14,20 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from model.flops import step_flops
 from shards.errors import DataError
 from shards.order import Order, share
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
+from train.bar import make_bar, show
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
 from train.config import Execution
+from train.crew import SharedError
 from train.evaluate import evaluate, unigram_loss
 from train.interrupt import Interrupt
 from train.metrics import Line, MetricsWriter
@@ -99,40 +100,55 @@ class Trainer:
         self.pending: list[Pending] = []
         self.opened: int | None = None
         self.micro_batches: dict[int, int] = {}
+        self.interrupt, self.stops = Interrupt(), False
         self.start_clock()
 
-    def train(self, metrics: MetricsWriter, saver: Saver, interrupt: Interrupt) -> None:
+    def train(
+        self, metrics: MetricsWriter | None, saver: Saver | None, interrupt: Interrupt
+    ) -> None:
         """Train from the present step to the end of the run.
+
+        Args:
+            metrics: Gets the numbers; None, like `saver`: process 0 evaluates and writes.
+            saver: Gets the checkpoints.
+            interrupt: Whether a person asked this process to stop.
 
         Raises:
             DataError: A number is not finite, or a person asked to stop; what is done is kept.
             OSError: A checkpoint could not be written.
         """
-        execution = self.execution
+        config, execution = self.run.config, self.execution
+        self.interrupt = interrupt
         self.start_clock()
-        with self._bar() as bar:
+        is_quiet = execution.quiet or metrics is None
+        with make_bar(config, self.state, is_quiet=is_quiet) as bar:
             while not self.is_done:
                 self.pending.append(self.train_step())
-                saver.check()
-                step, stops = self.state.step, interrupt.requested
+                if saver is not None:
+                    saver.check()
+                step = self.state.step
                 evaluate_every = execution.evaluate_every or execution.checkpoint_every
                 scores = self.is_done or step % evaluate_every == 0
-                saves = self.is_done or stops or step % execution.checkpoint_every == 0
+                saves = self.is_done or self.stops or step % execution.checkpoint_every == 0
                 if scores or saves or step % self.log_every == 0:
                     lines = self.read_numbers()
-                    if scores and len(self.validation):
-                        lines[-1]["validation"] = self.evaluate()
-                    metrics.write(lines)
-                    self._show(bar, lines[-1])
-                if saves:
+                    if metrics is not None:
+                        self._report(lines, metrics, scores=scores)
+                    show(bar, config, self.state, lines[-1])
+                if saves and metrics is not None and saver is not None:
                     metrics.sync()  # before the checkpoint: a kill between the two costs no line
                     saver.save(self.snapshot())
                     gc.collect()
                 if scores or saves:
                     self.interval_start = time.perf_counter()
-                if stops and not self.is_done:
+                if self.stops and not self.is_done:
                     remedy = f"go on with `python cli.py pretrain --resume --out {self.run.folder}`"
-                    raise DataError(f"stopped after step {step}, as asked", remedy)
+                    raise SharedError(f"stopped after step {step}, as asked", remedy)
+
+    def _report(self, lines: list[Line], metrics: MetricsWriter, *, scores: bool) -> None:
+        if scores and len(self.validation):
+            lines[-1]["validation"] = self.evaluate()
+        metrics.write(lines)
 
     @property
     def is_done(self) -> bool:
@@ -164,8 +180,9 @@ class Trainer:
             raise self._unsound(str(error), step, self.rows.order, position.cursor) from error
         own, sizes = self.run.model, measured.sizes
         flops = None if own is None else sum(step_flops(own, size) for size in sizes)
-        self.state = replace(state, step=state.step + 1, seconds=state.seconds + self._lap())
-        line = {"step": state.step + 1, "learning_rate": rate, "seconds": self.state.seconds}
+        seconds, self.stops = crew.agree(state.seconds + self._lap(), self.interrupt.requested)
+        self.state = replace(state, step=state.step + 1, seconds=seconds, processes=crew.processes)
+        line = {"step": state.step + 1, "learning_rate": rate, "seconds": seconds}
         order, waited = self.rows.order, read + measured.waited
         return Pending(line, measured.numbers, order, position.cursor, waited, flops)
 
@@ -221,7 +238,7 @@ class Trainer:
         rows, _ = order.take(cursor, 8)
         where = f"of step {step}, on rows {rows.tolist()}... of the training split"
         remedy = "it was not applied; start another run with a lower --learning-rate"
-        return DataError(f"{problem} {where}", remedy)
+        return SharedError(f"{problem} {where}", remedy)
 
     def evaluate(self) -> dict[str, float]:
         """Score the model on validation rows as long as those of the last step."""
@@ -241,6 +258,8 @@ class Trainer:
         """
         scaler, threads = self.updater.scaler, torch.get_num_threads()
         self.state = load_checkpoint(checkpoint, self.model, self.optimizer, scaler)
+        if self.state.processes != self.updater.crew.processes:
+            torch.set_num_threads(threads)  # the bits are others in any case
         if threads != torch.get_num_threads():
             self.say(f"computing with {torch.get_num_threads()} threads, as before")
 
@@ -268,26 +287,6 @@ class Trainer:
             most = self.micro_batches.get(max_length, self.execution.micro_batch)
             self.updater.micro_batch = most
             self.opened = max_length
-
-    def _bar(self) -> Any:  # noqa: ANN401
-        """Return a progress bar over the steps, or over the seconds, and the time left."""
-        seconds, steps = self.run.config.seconds, self.run.config.steps
-        by_clock = {"bar_format": "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"} if seconds else {}
-        return tqdm(
-            total=steps if seconds is None else round(seconds),
-            initial=self.state.step if seconds is None else int(self.state.seconds),
-            desc="pretrain",
-            unit="step",
-            disable=True if self.execution.quiet else None,
-            **by_clock,
-        )
-
-    def _show(self, bar: Any, line: Line) -> None:  # noqa: ANN401
-        rate = f"{line['tokens_per_second']:,.0f} tokens/s"
-        loss = "-" if line["loss"] is None else f"{line['loss']:.3f}"
-        bar.set_postfix_str(f"loss {loss}, {rate}", refresh=False)
-        done = self.state.step if self.run.config.seconds is None else int(self.state.seconds)
-        bar.update(min(done, bar.total) - bar.n)
 
 
 def _finite(value: float) -> float | None:

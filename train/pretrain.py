@@ -6,29 +6,48 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from shards.errors import DataError
 from shards.manifest import MANIFEST_NAME, library_versions
-from shards.reader import ShardFolder, read_shard_manifest
+from shards.reader import read_shard_manifest
 from train.card import hearth_version
-from train.checkpoint import whole_checkpoints
+from train.checkpoint import model_tensors, whole_checkpoints
 from train.config import Execution, PretrainConfig
+from train.crew import Alone, Crew
 from train.device import choose_device
 from train.export import export_model
-from train.initial import open_source
+from train.initial import Source, open_source
 from train.interrupt import interruptible
 from train.loop import Trainer
 from train.metrics import read_metrics, write_metrics
-from train.precision import choose_precision
+from train.precision import Precision, choose_precision
 from train.resume import check_choices, check_shards
 from train.runs import RUN_FILE, Run, load_run, stages_of
 from train.saver import Saver
-from train.setup import choose_networks, new_model, new_trainer
+from train.setup import choose_networks, describe, new_model, new_trainer
 from train.step import Model
 from train.summary import summary
 
 Say = Callable[[str], None]
+
+
+class Prepared(NamedTuple):
+    """A run that may train: what process 0 has found, and the others are told.
+
+    Attributes:
+        run: The run.
+        device: Where process 0 computes.
+        precision: Of the forward pass.
+        newest: The checkpoint to go on from; None: it begins.
+    """
+
+    run: Run
+    device: torch.device
+    precision: Precision
+    newest: Path | None = None
 
 
 def start_run(
@@ -40,6 +59,7 @@ def start_run(
     *,
     init_from: Path | None = None,
     model: Model | None = None,
+    crew: Crew | None = None,
 ) -> Run:
     """Start a run in the new folder `out` and train it to its end.
 
@@ -51,32 +71,27 @@ def start_run(
         say: Called with each line that a person should read.
         init_from: Where the first weights come from; None: they are drawn.
         model: A model of the user's own, from Python, instead of the preset's.
+        crew: The processes, each of which calls this (`train.crew.join_crew`); None: one alone.
 
     Raises:
         DataError: There are no fitting shards, `out` holds something, or training had to stop.
     """
-    _check_empty(out)
-    manifest, headers = read_shard_manifest(shards)
-    lengths = [stage.max_length for stage in stages_of(config, shards)]
-    header = headers[max(lengths)]
-    source = open_source(init_from) if init_from is not None else None
-    networks = None if model is not None else choose_networks(config, header, source, shards)
-    device = choose_device(execution.device)
-    precision = choose_precision(config.precision, device)
-    run = Run(
-        folder=out,
-        config=replace(config, precision=precision.name),
-        model=networks,
-        shards=str(shards.resolve()),
-        fingerprint=manifest.fingerprint(),
-        versions={"hearth": hearth_version()} | library_versions("torch", "numpy"),
-        init_from=str(init_from.resolve()) if init_from is not None else None,
-    )
-    if model is None:
-        model = new_model(run, say, source)  # before there is a folder: it may be refused
-    _write(run, shards)
-    _train(new_trainer(run, model, execution, device, precision, say))
-    return run
+    crew = crew or Alone()
+    given = model
+
+    def prepare() -> Prepared:
+        nonlocal model
+        _check_empty(out)
+        source = open_source(init_from) if init_from is not None else None
+        prepared = _prepare(shards, out, config, execution, source, given, crew)
+        if given is None:
+            model = new_model(prepared.run, say, source)  # no folder yet: it may be refused
+        _write(prepared.run, shards)
+        return prepared
+
+    prepared = crew.share(prepare)
+    _train(_assemble(prepared, model, execution, crew, say))
+    return prepared.run
 
 
 def resume_run(
@@ -87,6 +102,7 @@ def resume_run(
     say: Say,
     *,
     model: Model | None = None,
+    crew: Crew | None = None,
 ) -> Run:
     """Take up the run in `out` where its newest whole checkpoint left it; a finished one stands.
 
@@ -97,33 +113,97 @@ def resume_run(
         execution: How to carry it out from now on.
         say: Called with each line that a person should read.
         model: The model that was given from Python, if one was.
+        crew: The processes, each of which calls this (`train.crew.join_crew`); None: one alone.
 
     Raises:
         DataError: There is no run, it was started otherwise, or training had to stop.
     """
-    run = load_run(out)
-    check_choices(run, chosen)
-    if (run.export / "config.json").is_file():
-        say(f"already done: {out} has its export")
-        return run
-    if (model is None) is (run.model is None):
-        begun = "a model given from Python" if run.model is None else "its preset's model"
-        raise DataError(f"{out} was started with {begun}", "go on with the same")
-    run = run if shards is None else replace(run, shards=str(shards.resolve()))
-    check_shards(run, Path(run.shards))
-    device = choose_device(execution.device)
-    precision = choose_precision(run.config.precision, device)
-    newest = next(whole_checkpoints(run.checkpoints, say), None)
-    if model is None:
-        model = _first_weights(run, say, are_kept=newest is not None)
-    trainer = new_trainer(run, model, execution, device, precision, say)
-    if newest is None:
-        say("no whole checkpoint: starting at step 0")
-    else:
-        trainer.load(newest)
-        say(f"going on after step {trainer.state.step}, from {newest}")
-    _train(trainer)
+    crew = crew or Alone()
+
+    def prepare() -> tuple[Run, Prepared | None]:
+        run = load_run(out)
+        check_choices(run, chosen)
+        if (run.export / "config.json").is_file():
+            say(f"already done: {out} has its export")
+            return run, None
+        if (model is None) is (run.model is None):
+            begun = "a model given from Python" if run.model is None else "its preset's model"
+            raise DataError(f"{out} was started with {begun}", "go on with the same")
+        run = run if shards is None else replace(run, shards=str(shards.resolve()))
+        check_shards(run, Path(run.shards))
+        _check_rows(run.config, Path(run.shards), crew)
+        device = crew.place(choose_device(execution.device))
+        precision = choose_precision(run.config.precision, device)
+        newest = next(whole_checkpoints(run.checkpoints, say), None)
+        if newest is None:
+            say("no whole checkpoint: starting at step 0")
+        return run, Prepared(run, device, precision, newest)
+
+    run, prepared = crew.share(prepare)
+    if prepared is not None:
+        _train(_assemble(prepared, model, execution, crew, say))
     return run
+
+
+def _prepare(
+    shards: Path,
+    out: Path,
+    config: PretrainConfig,
+    execution: Execution,
+    source: Source | None,
+    model: Model | None,
+    crew: Crew,
+) -> Prepared:
+    """Return a new run on these shards, of which nothing is written yet."""
+    manifest, headers = read_shard_manifest(shards)
+    lengths = [stage.max_length for stage in stages_of(config, shards)]
+    _check_rows(config, shards, crew)
+    header = headers[max(lengths)]
+    networks = None if model is not None else choose_networks(config, header, source, shards)
+    device = crew.place(choose_device(execution.device))
+    precision = choose_precision(config.precision, device)
+    run = Run(
+        folder=out,
+        config=replace(config, precision=precision.name),
+        model=networks,
+        shards=str(shards.resolve()),
+        fingerprint=manifest.fingerprint(),
+        versions={"hearth": hearth_version()} | library_versions("torch", "numpy"),
+        init_from=str(source.folder.resolve()) if source is not None else None,
+    )
+    return Prepared(run, device, precision)
+
+
+def _check_rows(config: PretrainConfig, shards: Path, crew: Crew) -> None:
+    """Refuse an update that has no row for some process."""
+    for stage in stages_of(config, shards):
+        if (stage.batch_size or 0) < crew.processes:
+            problem = f"{stage.batch_size} rows in an update, for {crew.processes} processes"
+            raise DataError(problem, "start no more processes than rows, or another run with more")
+
+
+def _assemble(
+    prepared: Prepared, model: Model | None, execution: Execution, crew: Crew, say: Say
+) -> Trainer:
+    """Return a trainer where the run is; the weights of all processes are those of process 0."""
+    run, newest = prepared.run, prepared.newest
+    is_first = crew.process == 0
+    if model is None:
+        model = _first_weights(run, say, are_kept=newest is not None or not is_first)
+    device = crew.place(prepared.device)
+    speak = say if is_first else _say_nothing
+    trainer = new_trainer(run, model, execution, device, prepared.precision, speak)
+    trainer.updater.crew = crew
+    if newest is not None:
+        if not newest.is_dir():
+            problem = f"{newest} is not there, where another process has found it"
+            raise DataError(problem, "give the run a folder that all machines share")
+        trainer.load(newest)
+        speak(f"going on after step {trainer.state.step}, from {newest}")
+    crew.copy(list(model_tensors(model).values()))
+    if not is_first:
+        trainer.say = lambda line: say(f"process {crew.process}: {line}")
+    return trainer
 
 
 def _check_empty(out: Path) -> None:
@@ -148,10 +228,22 @@ def _first_weights(run: Run, say: Say, *, are_kept: bool) -> Model:
     return new_model(run, say, source)
 
 
+def _say_nothing(line: str) -> None:
+    """Be silent: process 0 says it."""
+
+
 def _train(trainer: Trainer) -> None:
-    """Train to the end, export, and tell what came of it."""
+    """Train to the end; process 0 writes, exports, and tells what came of it."""
+    if trainer.updater.crew.process == 0:
+        _train_first(trainer)
+    else:
+        with interruptible() as interrupt, _little_garbage():
+            trainer.train(None, None, interrupt)
+
+
+def _train_first(trainer: Trainer) -> None:
     run, execution, say = trainer.run, trainer.execution, trainer.say
-    _describe(trainer)
+    describe(trainer)
     with (
         write_metrics(run.metrics, trainer.state.step) as metrics,
         Saver(
@@ -197,27 +289,3 @@ def _little_garbage() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _describe(trainer: Trainer) -> None:
-    run, config, say = trainer.run, trainer.run.config, trainer.say
-    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-    name = config.preset if run.model is not None else "a model of your own"
-    length = f"{config.hours:g} hours" if config.hours else f"{config.steps:,} steps"
-    say(f"{name}: {parameters / 1e6:.2f} M parameters on {trainer.device}; {length}")
-    for stage in trainer.stages:
-        train, held_out = (
-            len(ShardFolder(Path(run.shards), split, stage.max_length))
-            for split in ("train", "validation")
-        )
-        batch = stage.batch_size or 0
-        share = f" for {stage.share:.0%} of them" if stage.share < 1 else ""
-        epochs = (
-            "" if config.hours else f" = {stage.share * config.steps * batch / train:.2f} epochs"
-        )
-        say(
-            f"rows of {stage.max_length} tokens{share}: {batch} in an update{epochs}; "
-            f"{train:,} training rows, {held_out:,} validation rows"
-        )
-        if not held_out:
-            say("no validation rows: nothing is evaluated (pack with a larger share)")

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from shards.errors import DataError
 from shards.format import ShardHeader
-from shards.reader import read_shard_manifest
+from shards.reader import ShardFolder, read_shard_manifest
 from train.config import Execution, PretrainConfig
 from train.initial import Source, checkpoint_activations, initialize, make_model
 from train.loop import Trainer
@@ -117,3 +117,28 @@ def fit_memory(
         chosen[stage.max_length] = most
         say(f"rows of {stage.max_length}: {choice.reason}")
     return replace(execution, activation_checkpointing=bool(checkpoints)), chosen
+
+
+def describe(trainer: Trainer) -> None:
+    """Say what is trained, on how many rows."""
+    run, config, say = trainer.run, trainer.run.config, trainer.say
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    name = config.preset if run.model is not None else "a model of your own"
+    length = f"{config.hours:g} hours" if config.hours else f"{config.steps:,} steps"
+    say(f"{name}: {parameters / 1e6:.2f} M parameters on {trainer.device}; {length}")
+    for stage in trainer.stages:
+        train, held_out = (
+            len(ShardFolder(Path(run.shards), split, stage.max_length))
+            for split in ("train", "validation")
+        )
+        batch = stage.batch_size or 0
+        share = f" for {stage.share:.0%} of them" if stage.share < 1 else ""
+        epochs = (
+            "" if config.hours else f" = {stage.share * config.steps * batch / train:.2f} epochs"
+        )
+        say(
+            f"rows of {stage.max_length} tokens{share}: {batch} in an update{epochs}; "
+            f"{train:,} training rows, {held_out:,} validation rows"
+        )
+        if not held_out:
+            say("no validation rows: nothing is evaluated (pack with a larger share)")

@@ -8,7 +8,7 @@ measures stays on the device, where nobody waits for it.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,30 +21,11 @@ from model.language_model import LanguageModel
 from shards.errors import DataError
 from shards.format import Rows, ShardHeader
 from train.batch import Batch, to_batches
+from train.crew import Alone, Crew
 from train.precision import Precision, autocast
 
 Model = Electra | LanguageModel
 Say = Callable[[str], None]
-
-
-class Crew(Protocol):
-    """The processes that train one model: this one is number `process` of `processes`."""
-
-    process: int
-    processes: int
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes."""
-        ...
-
-
-class Alone:
-    """One process."""
-
-    process, processes = 0, 1
-
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Do nothing: the sums are there."""
 
 
 class Taken(NamedTuple):
@@ -130,6 +111,7 @@ class Updater:
         measured = self._gather(taken, seed, say)
         numbers = measured.numbers
         numbers["tokens"] = torch.tensor(float(taken.rows.length.sum()), device=self.device)
+        self._fill_gradients()
         parameters = [one for one in self.model.parameters() if one.grad is not None]
         gradients = [one.grad for one in parameters if one.grad is not None]
         self.crew.add_up([*gradients, *numbers.values()])
@@ -146,13 +128,16 @@ class Updater:
     def _gather(self, taken: Taken, seed: Sequence[int], say: Say) -> Measured:
         """Gather the gradient; out of memory, begin again with micro-batches of half the size."""
         count = len(taken.rows)
+        counts: dict[str, Tensor] | None = None
         while True:
             start = time.perf_counter()
             size = min(self.micro_batch or count, count)
             batches = to_batches(taken.rows, taken.epochs, taken.header, size, self.device)
             waited = time.perf_counter() - start
+            if counts is None:  # once, however often this process begins again: the others do not
+                counts = self._count(batches)
             try:
-                numbers = self._accumulate(batches, [*seed, taken.first])
+                numbers = self._accumulate(batches, counts, [*seed, taken.first])
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     problem = f"one row of {taken.header.max_length} tokens does not fit ({error})"
@@ -168,9 +153,10 @@ class Updater:
             self.micro_batch = math.ceil(size / 2)
             say(f"out of memory with {size} rows in a forward pass: going on with half as many")
 
-    def _accumulate(self, batches: list[Batch], seed: Sequence[int]) -> dict[str, Tensor]:
+    def _accumulate(
+        self, batches: list[Batch], counts: Mapping[str, Tensor], seed: Sequence[int]
+    ) -> dict[str, Tensor]:
         """Add up the gradient of all micro-batches; return the numbers of this process's rows."""
-        counts = self._count(batches)
         sums: dict[str, Tensor] = {}
         *start, row = seed
         for batch in batches:
@@ -194,6 +180,20 @@ class Updater:
             _add(counts, self.model.count(**vars(batch)))
         self.crew.add_up(list(counts.values()))
         return counts
+
+    def _fill_gradients(self) -> None:
+        """Give zeros to weights that have a gradient in another process alone.
+
+        What nobody has a gradient for has none: the optimizer leaves it as it is.
+        """
+        if self.crew.processes == 1:
+            return
+        weights = [one for one in self.model.parameters() if one.requires_grad]
+        having = torch.tensor([float(one.grad is not None) for one in weights])  # on the host
+        self.crew.add_up([having])
+        for weight, count in zip(weights, having.tolist(), strict=True):
+            if count and weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
 
     def _apply(self, numbers: Mapping[str, Tensor]) -> None:
         """Change the weights, unless a number is not finite."""
