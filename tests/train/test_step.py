@@ -176,11 +176,9 @@ class Pair:
     """Two threads that add up their tensors, as processes do."""
 
     processes = 2
-    barrier = threading.Barrier(2)
-    brought: dict = {}  # noqa: RUF012
 
-    def __init__(self, process):
-        self.process = process
+    def __init__(self, process, barrier, brought):
+        self.process, self.barrier, self.brought = process, barrier, brought
 
     def add_up(self, tensors):
         self.brought[self.process] = [one.clone() for one in tensors]
@@ -190,23 +188,29 @@ class Pair:
         self.barrier.wait(60)
 
 
-def test_two_processes_do_the_update_of_one(folder):
-    alone = make_updater(folder.header)
-    expected = alone.update(take(folder), 1e-3, SEED, no_words).numbers
-    updaters = [make_updater(folder.header, micro_batch=size) for size in (16, 5)]
-    found = {}
+def update_as_two(updaters, folder, say=no_words):
+    """Have two updaters do a step together; return the numbers of each."""
+    found, barrier, brought = {}, threading.Barrier(2), {}
 
     def work(number):
         updater = updaters[number]
-        updater.crew = Pair(number)
+        updater.crew = Pair(number, barrier, brought)
         taken = take(folder, process=number, processes=2)
-        found[number] = updater.update(taken, 1e-3, SEED, no_words).numbers
+        found[number] = updater.update(taken, 1e-3, SEED, say).numbers
 
     threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return found
+
+
+def test_two_processes_do_the_update_of_one(folder):
+    alone = make_updater(folder.header)
+    expected = alone.update(take(folder), 1e-3, SEED, no_words).numbers
+    updaters = [make_updater(folder.header, micro_batch=size) for size in (16, 5)]
+    found = update_as_two(updaters, folder)
     for name, number in expected.items():
         torch.testing.assert_close(found[0][name], number, rtol=1e-5, atol=1e-6)
         assert torch.equal(found[0][name], found[1][name])
@@ -214,6 +218,46 @@ def test_two_processes_do_the_update_of_one(folder):
     assert_same(weights(updaters[0]), weights(updaters[1]))
     for name, weight in weights(alone).items():
         torch.testing.assert_close(weights(updaters[0])[name], weight, rtol=1e-4, atol=1e-5)
+
+
+def test_one_of_two_may_run_out_of_memory_while_the_other_waits(folder):
+    updaters = [make_updater(folder.header) for _ in range(2)]
+    forward = updaters[1].model.forward
+
+    def small(input_ids, **batch):
+        if len(input_ids) > 4:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(input_ids, **batch)
+
+    updaters[1].model.forward = small
+    lines = []
+    update_as_two(updaters, folder, lines.append)
+    assert len(lines) == 2
+    assert [updater.micro_batch for updater in updaters] == [None, 4]
+    assert_same(weights(updaters[0]), weights(updaters[1]))
+
+
+def add_weights(updater, *, is_used):
+    """Add a weight that is in the loss or not, and one that never is."""
+    model = updater.model
+    model.some, model.idle = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    updater.optimizer.add_param_group({"params": [model.some, model.idle], "weight_decay": 0.1})
+    if is_used:
+        loss = model.loss
+        model.loss = lambda *given: loss(*given) + model.some.sum()
+
+
+def test_a_weight_with_a_gradient_in_one_of_two_changes_in_both(folder):
+    updaters = [make_updater(folder.header) for _ in range(3)]
+    for updater, is_used in zip(updaters, (True, False, True), strict=True):
+        add_weights(updater, is_used=is_used)
+    update_as_two(updaters, folder)
+    updaters[2].update(take(folder), 1e-3, SEED, no_words)
+    assert_same(weights(updaters[0]), weights(updaters[1]))
+    for updater in updaters:
+        torch.testing.assert_close(updater.model.some, updaters[2].model.some)
+        assert updater.model.some[0] < 1
+        assert torch.equal(updater.model.idle, torch.ones(2))
 
 
 def test_draws_are_a_function_of_seed_step_and_row():
