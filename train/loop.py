@@ -25,6 +25,7 @@ from shards.errors import DataError
 from shards.order import Order, share
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
+from train.ahead import Ahead
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
 from train.config import Execution
 from train.evaluate import evaluate, unigram_loss
@@ -68,6 +69,7 @@ class Trainer:
     Attributes:
         state: How far it is.
         micro_batches: By the length of rows, instead of the one of `execution`.
+        ahead: Takes the rows of the next step while one is done.
         pending: Steps whose numbers were not read yet.
     """
 
@@ -92,6 +94,7 @@ class Trainer:
             max_grad_norm=run.config.max_grad_norm,
             micro_batch=execution.micro_batch,
         )
+        self.ahead = Ahead(self._take)
         self.state = State()
         self.stages = stages_of(run.config, Path(run.shards))
         self.log_every = execution.log_every or (1 if device.type == "cpu" else 10)
@@ -151,13 +154,11 @@ class Trainer:
         rate = step_rate(config, state.step, state.seconds)
         position = self.find_position()
         self._open(position.max_length)
-        crew = self.updater.crew
-        first, count = share(0, position.batch_size, crew.process, crew.processes)
-        rows, epochs = self.rows.read(position.cursor + first, count)
-        header = self.rows.shards.header
+        taken = self.ahead.take((self.rows, position))
         read = time.perf_counter() - start
+        following = find_position(self.stages, self._begun(), state.step + 1)
+        self.ahead.foresee((self.rows, following))
         try:
-            taken = Taken(rows, epochs, header, first)
             measured = self.updater.update(taken, rate, (config.seed, state.step), self.say)
         except FloatingPointError as error:
             step = state.step + 1
@@ -172,13 +173,26 @@ class Trainer:
     def find_position(self) -> Position:
         """Return where the next step takes its rows."""
         config, state = self.run.config, self.state
-        if config.seconds is None:
-            begun = first_steps(self.stages, config.steps)
-        else:
+        if config.seconds is not None:
             over = progress(config, state.step, state.seconds)
             begun = begin_stages(self.stages, state.begun, state.step, over)
             self.state = replace(state, begun=begun)
-        return find_position(self.stages, begun, state.step)
+        return find_position(self.stages, self._begun(), state.step)
+
+    def _begun(self) -> tuple[int, ...]:
+        """Return the first steps of the stages: of all, or, by the clock, of those begun."""
+        config = self.run.config
+        return (
+            first_steps(self.stages, config.steps) if config.seconds is None else self.state.begun
+        )
+
+    def _take(self, where: tuple[ShuffledRows, Position]) -> Taken:
+        """Read this process's rows of a step, and make micro-batches of them."""
+        rows, position = where
+        crew = self.updater.crew
+        first, count = share(0, position.batch_size, crew.process, crew.processes)
+        found, epochs = rows.read(position.cursor + first, count)
+        return self.updater.make_batches(Taken(found, epochs, rows.shards.header, first))
 
     def read_numbers(self) -> list[Line]:
         """Wait for the device, and return a line for each step since the last time.
