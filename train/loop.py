@@ -14,16 +14,15 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from model.flops import step_flops
 from shards.errors import DataError
 from shards.order import Order, share
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
+from train.ahead import Ahead
 from train.bar import make_bar, show
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
 from train.config import Execution
@@ -31,6 +30,7 @@ from train.crew import SharedError
 from train.evaluate import evaluate, unigram_loss
 from train.interrupt import Interrupt
 from train.metrics import Line, MetricsWriter
+from train.pending import Pending
 from train.precision import Precision
 from train.runs import Run, stages_of
 from train.saver import Saver, Say
@@ -43,32 +43,13 @@ MOST_SKIPPED = 20
 """Updates in a row that the loss scaler may skip: each halves its factor, which begins at 2^16."""
 
 
-class Pending(NamedTuple):
-    """A step whose numbers are still on the device.
-
-    Attributes:
-        line: What the host knows of it: its number, rate, and so on.
-        numbers: What the device knows.
-        order: The order that its rows are taken in.
-        cursor: Where they begin there.
-        waited: Seconds in which its data were waited for.
-        flops: What it computed; None of networks of the user's own.
-    """
-
-    line: Line
-    numbers: dict[str, Tensor]
-    order: Order
-    cursor: int
-    waited: float
-    flops: int | None
-
-
 class Trainer:
     """One run's model, optimizer and data, and the steps that it has done.
 
     Attributes:
         state: How far it is.
         micro_batches: By the length of rows, instead of the one of `execution`.
+        ahead: Takes the rows of the next step while one is done.
         pending: Steps whose numbers were not read yet.
     """
 
@@ -93,6 +74,7 @@ class Trainer:
             max_grad_norm=run.config.max_grad_norm,
             micro_batch=execution.micro_batch,
         )
+        self.ahead = Ahead(self._take)
         self.state = State()
         self.stages = stages_of(run.config, Path(run.shards))
         self.log_every = execution.log_every or (1 if device.type == "cpu" else 10)
@@ -167,19 +149,18 @@ class Trainer:
         rate = step_rate(config, state.step, state.seconds)
         position = self.find_position()
         self._open(position.max_length)
-        crew = self.updater.crew
-        first, count = share(0, position.batch_size, crew.process, crew.processes)
-        rows, epochs = self.rows.read(position.cursor + first, count)
-        header = self.rows.shards.header
+        taken = self.ahead.take((self.rows, position))
         read = time.perf_counter() - start
+        following = find_position(self.stages, self._begun(), state.step + 1)
+        self.ahead.foresee((self.rows, following))
         try:
-            taken = Taken(rows, epochs, header, first)
             measured = self.updater.update(taken, rate, (config.seed, state.step), self.say)
         except FloatingPointError as error:
             step = state.step + 1
             raise self._unsound(str(error), step, self.rows.order, position.cursor) from error
         own, sizes = self.run.model, measured.sizes
         flops = None if own is None else sum(step_flops(own, size) for size in sizes)
+        crew = self.updater.crew
         seconds, self.stops = crew.agree(state.seconds + self._lap(), self.interrupt.requested)
         self.state = replace(state, step=state.step + 1, seconds=seconds, processes=crew.processes)
         line = {"step": state.step + 1, "learning_rate": rate, "seconds": seconds}
@@ -189,13 +170,26 @@ class Trainer:
     def find_position(self) -> Position:
         """Return where the next step takes its rows."""
         config, state = self.run.config, self.state
-        if config.seconds is None:
-            begun = first_steps(self.stages, config.steps)
-        else:
+        if config.seconds is not None:
             over = progress(config, state.step, state.seconds)
             begun = begin_stages(self.stages, state.begun, state.step, over)
             self.state = replace(state, begun=begun)
-        return find_position(self.stages, begun, state.step)
+        return find_position(self.stages, self._begun(), state.step)
+
+    def _begun(self) -> tuple[int, ...]:
+        """Return the first steps of the stages: of all, or, by the clock, of those begun."""
+        config = self.run.config
+        return (
+            first_steps(self.stages, config.steps) if config.seconds is None else self.state.begun
+        )
+
+    def _take(self, where: tuple[ShuffledRows, Position]) -> Taken:
+        """Read this process's rows of a step, and make micro-batches of them."""
+        rows, position = where
+        crew = self.updater.crew
+        first, count = share(0, position.batch_size, crew.process, crew.processes)
+        found, epochs = rows.read(position.cursor + first, count)
+        return self.updater.make_batches(Taken(found, epochs, rows.shards.header, first))
 
     def read_numbers(self) -> list[Line]:
         """Wait for the device, and return a line for each step since the last time.

@@ -15,7 +15,7 @@ from train.initial import make_model
 from train.memory import Choice, Memory, Training, largest_micro_batch, predict_memory
 from train.plan_rows import VOCAB_SIZE, PlannedRows, plan_rows
 from train.precision import Precision, choose_precision
-from train.runs import ModelKind
+from train.runs import ModelKind, main_shape
 from train.stages import first_steps
 from train.trial import Trial, try_training
 
@@ -132,8 +132,8 @@ def make_plan(
         DataError: It does not fit in memory, or there are no fitting shards.
     """
     device = choose_device(execution.device)
-    precision = choose_precision(config.precision, device)
     rows = plan_rows(config, shards, vocab_size)
+    precision = choose_precision(config.precision, device, main_shape(rows.kind))
     choices = _choose(config, execution, rows, precision, device, say)
     stages = []
     for number, stage in enumerate(rows.stages):

@@ -8,11 +8,16 @@ tried on a small network against float32, and those that are sound are timed.
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from model.config import ElectraConfig, ModelConfig
+from model.presets import PRESETS
+from model.transformer import Transformer
 from shards.errors import DataError
 from train.config import PrecisionName
 
@@ -26,10 +31,11 @@ ADVANTAGE: dict[PrecisionName, float] = {"float32": 1.2, "bfloat16": 1.1, "float
 """A format with less error, or without a scaler, may be slower by so much."""
 PROBE = (4, 64, 64)
 """Rows, places and width of the network on which a format is tried."""
-TIMED_ROWS, TIMED_WIDTH = {"cpu": 128, "cuda": 2048, "mps": 2048}, 768
-TIMED_SECONDS = 0.1
+TIMED_ROWS, TIMED_LENGTH = {"cpu": 8, "cuda": 64, "mps": 64}, 128
+TIMED_SECONDS = 0.2
 USE_AUTO = "leave it out, and the fastest sound one is chosen"
 
+HOME = cast(ElectraConfig, PRESETS["home"].model).discriminator
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -63,14 +69,21 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=precision.dtype)
 
 
-def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
+def choose_precision(
+    name: PrecisionName, device: torch.device, shape: ModelConfig = HOME
+) -> Precision:
     """Return the precision that `name` stands for on `device`; "auto" takes about a second.
+
+    Args:
+        name: What a person chose.
+        device: Where to compute.
+        shape: Of the network that is to be fast.
 
     Raises:
         DataError: `name` is a format that this device gets wrong.
     """
     if name == "auto":
-        return _choose_fastest(device)
+        return _choose_fastest(device, shape)
     if name == "float32":
         return Precision(name, "float32, as asked for")
     if fault := find_fault(device, DTYPES[name]):
@@ -142,29 +155,40 @@ def is_native(device: torch.device, dtype: torch.dtype) -> bool:
     return True
 
 
-def time_training(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the seconds of a forward and a backward pass of a feed-forward block, at best."""
-    states = torch.ones(TIMED_ROWS[device.type], TIMED_WIDTH, device=device)
-    # Zeros take as long as other numbers, and draw none from a generator.
-    sizes = ((TIMED_WIDTH, 4 * TIMED_WIDTH), (4 * TIMED_WIDTH, TIMED_WIDTH))
-    weights = [torch.zeros(size, device=device, requires_grad=True) for size in sizes]
-    _train(states, weights, dtype)  # the first pass loads kernels
-    seconds: list[float] = []
-    end = time.perf_counter() + TIMED_SECONDS
-    while not seconds or time.perf_counter() < end:
-        start = time.perf_counter()
-        _train(states, weights, dtype)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def time_training(device: torch.device, dtype: torch.dtype, shape: ModelConfig) -> float:
+    """Return the seconds a token of forward and backward passes through a layer, the median.
+
+    A whole layer, and another number of tokens in each pass, as training has them: on a CPU oneDNN
+    compiles code for every number that it meets in bfloat16, which takes what its faster products
+    save. Generators stay as they were.
+    """
+    with torch.random.fork_rng():
+        layer = Transformer(_one_layer(shape)).to(device)
+        rows, length = TIMED_ROWS[device.type], layer.config.max_position_embeddings
+        tokens = torch.zeros(rows, length, dtype=torch.int64, device=device)
+        _train(layer, tokens, dtype)  # the first pass loads kernels
+        seconds: list[float] = []
+        end = time.perf_counter() + TIMED_SECONDS
+        while not seconds or time.perf_counter() < end:
+            fewer = tokens[:, : length - len(seconds) % (length // 2)]
+            start = time.perf_counter()
+            _train(layer, fewer, dtype)
+            seconds.append((time.perf_counter() - start) / fewer.numel())
+    return median(seconds)
 
 
-def _train(states: Tensor, weights: list[Tensor], dtype: torch.dtype) -> None:
-    """Pass through a feed-forward block and back, and wait for the device."""
-    device = states.device
+def _one_layer(shape: ModelConfig) -> ModelConfig:
+    length = min(TIMED_LENGTH, shape.max_position_embeddings)
+    return replace(shape, num_hidden_layers=1, num_hidden_groups=1, max_position_embeddings=length)
+
+
+def _train(layer: Transformer, tokens: Tensor, dtype: torch.dtype) -> None:
+    """Pass through a layer and back, and wait for the device."""
+    device = tokens.device
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-        hidden = nn.functional.gelu(states @ weights[0]) @ weights[1]
-        output = nn.functional.layer_norm(hidden + states, (states.shape[-1],))
-    output.float().sum().backward()  # type: ignore[no-untyped-call]
+        states = layer(tokens)
+    states.float().square().mean().backward()
+    layer.zero_grad()
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
@@ -187,8 +211,8 @@ def fastest(seconds: Mapping[PrecisionName, float], faults: Mapping[str, str]) -
     return Precision(name, f"{name}: {speed[name]:.1f} times as fast as float32{beside}")
 
 
-def _choose_fastest(device: torch.device) -> Precision:
-    seconds: dict[PrecisionName, float] = {"float32": time_training(device, torch.float32)}
+def _choose_fastest(device: torch.device, shape: ModelConfig) -> Precision:
+    seconds: dict[PrecisionName, float] = {"float32": time_training(device, torch.float32, shape)}
     faults: dict[str, str] = {}
     names: tuple[PrecisionName, ...] = ("bfloat16", "float16")
     for name in names:
@@ -198,7 +222,7 @@ def _choose_fastest(device: torch.device) -> Precision:
         elif fault := find_fault(device, dtype):
             faults[name] = fault
         else:
-            seconds[name] = time_training(device, dtype)
+            seconds[name] = time_training(device, dtype, shape)
     if device.type != "cpu":
         torch.accelerator.empty_cache()  # so that what was tried is not in the run's memory
     return fastest(seconds, faults)

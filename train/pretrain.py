@@ -23,9 +23,9 @@ from train.initial import Source, open_source
 from train.interrupt import interruptible
 from train.loop import Trainer
 from train.metrics import read_metrics, write_metrics
-from train.precision import Precision, choose_precision
+from train.precision import HOME, Precision, choose_precision
 from train.resume import check_choices, check_shards
-from train.runs import RUN_FILE, Run, load_run, stages_of
+from train.runs import RUN_FILE, Run, load_run, main_shape, stages_of
 from train.saver import Saver
 from train.setup import choose_networks, describe, new_model, new_trainer
 from train.step import Model
@@ -161,7 +161,8 @@ def _prepare(
     header = headers[max(lengths)]
     networks = None if model is not None else choose_networks(config, header, source, shards)
     device = crew.place(choose_device(execution.device))
-    precision = choose_precision(config.precision, device)
+    shape = main_shape(networks) if networks is not None else HOME
+    precision = choose_precision(config.precision, device, shape)
     run = Run(
         folder=out,
         config=replace(config, precision=precision.name),

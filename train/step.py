@@ -36,12 +36,14 @@ class Taken(NamedTuple):
         epochs: The epoch that each is read in.
         header: Their shards' header.
         first: How many rows of the global batch come before them, in other processes.
+        batches: Micro-batches of them on the device, if they were made already.
     """
 
     rows: Rows
     epochs: NDArray[np.int64]
     header: ShardHeader
     first: int
+    batches: Sequence[Batch] = ()
 
 
 class Measured(NamedTuple):
@@ -110,7 +112,8 @@ class Updater:
         """
         measured = self._gather(taken, seed, say)
         numbers = measured.numbers
-        numbers["tokens"] = torch.tensor(float(taken.rows.length.sum()), device=self.device)
+        tokens = float(taken.rows.length.sum())
+        numbers["tokens"] = torch.full((), tokens, device=self.device)  # not copied: no wait
         self._fill_gradients()
         parameters = [one for one in self.model.parameters() if one.grad is not None]
         gradients = [one.grad for one in parameters if one.grad is not None]
@@ -125,14 +128,26 @@ class Updater:
             self.optimizer.zero_grad(set_to_none=True)
         return measured
 
+    def make_batches(self, taken: Taken) -> Taken:
+        """Return the rows with their micro-batches; any thread may ask for it."""
+        return taken._replace(batches=self._divide(taken, self._size(taken)))
+
+    def _size(self, taken: Taken) -> int:
+        count = len(taken.rows)
+        return min(self.micro_batch or count, count)
+
+    def _divide(self, taken: Taken, size: int) -> list[Batch]:
+        return to_batches(taken.rows, taken.epochs, taken.header, size, self.device)
+
     def _gather(self, taken: Taken, seed: Sequence[int], say: Say) -> Measured:
         """Gather the gradient; out of memory, begin again with micro-batches of half the size."""
-        count = len(taken.rows)
         counts: dict[str, Tensor] | None = None
         while True:
             start = time.perf_counter()
-            size = min(self.micro_batch or count, count)
-            batches = to_batches(taken.rows, taken.epochs, taken.header, size, self.device)
+            size = self._size(taken)
+            batches = taken.batches
+            if not batches or len(batches[0].input_ids) > size:
+                batches = self._divide(taken, size)
             waited = time.perf_counter() - start
             if counts is None:  # once, however often this process begins again: the others do not
                 counts = self._count(batches)
@@ -147,6 +162,7 @@ class Updater:
                 return Measured(numbers, [_size(batch) for batch in batches], waited)
             # Here the error is gone, and with it what its frames held.
             del batches
+            taken = taken._replace(batches=())
             self.optimizer.zero_grad(set_to_none=True)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -154,7 +170,7 @@ class Updater:
             say(f"out of memory with {size} rows in a forward pass: going on with half as many")
 
     def _accumulate(
-        self, batches: list[Batch], counts: Mapping[str, Tensor], seed: Sequence[int]
+        self, batches: Sequence[Batch], counts: Mapping[str, Tensor], seed: Sequence[int]
     ) -> dict[str, Tensor]:
         """Add up the gradient of all micro-batches; return the numbers of this process's rows."""
         sums: dict[str, Tensor] = {}
@@ -171,9 +187,11 @@ class Updater:
                 count = counts[name].clamp(min=1)
                 _add(sums, {f"{name}_loss": score.loss.detach() / count})
                 _add(sums, {f"{name}_accuracy": score.correct / count})
+            # Before the next pass, not after it: they hold the gradient of the vocabulary's table.
+            del output, loss, score
         return sums
 
-    def _count(self, batches: list[Batch]) -> dict[str, Tensor]:
+    def _count(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Return how many losses of each kind the whole batch has."""
         counts: dict[str, Tensor] = {}
         for batch in batches:

@@ -12,6 +12,7 @@ from benchmarks.training.job import SEED, Job
 from model.electra import Electra
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
+from train.ahead import Ahead
 from train.batch import Batch, to_batches
 from train.config import execution, pretrain_config
 from train.loop import Trainer
@@ -82,6 +83,13 @@ def first_step(job: Job) -> tuple[Electra, Batch, dict[str, Any]]:
 def read_batches(shards: ShardFolder, rows: int, device: str) -> Iterator[list[Batch]]:
     """Yield the batches of a run on the device, made as the trainer makes them."""
     shuffled, place = ShuffledRows(shards, SEED), torch.device(device)
-    for cursor in count(0, rows):
+
+    def make(cursor: int) -> list[Batch]:
         found, epochs = shuffled.read(cursor, rows)
-        yield to_batches(found, epochs, shards.header, rows, place)
+        return to_batches(found, epochs, shards.header, rows, place)
+
+    ahead = Ahead(make)
+    for cursor in count(0, rows):
+        batches = ahead.take(cursor)
+        ahead.foresee(cursor + rows)
+        yield batches

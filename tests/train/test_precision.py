@@ -6,6 +6,7 @@ import torch
 from shards.errors import DataError
 from train import precision as module
 from train.precision import (
+    HOME,
     Precision,
     autocast,
     choose_precision,
@@ -118,4 +119,4 @@ def test_products_are_of_the_format_and_weights_are_not(name):
 
 
 def test_the_time_of_a_pass_is_of_seconds_not_more():
-    assert 0 < time_training(CPU, torch.float32) < 5
+    assert 0 < time_training(CPU, torch.float32, HOME) < 5
