@@ -1,14 +1,15 @@
 """Checkpoints: all that the training loop changes, written whole or not at all.
 
 `step-NNNNNNN/` holds model.safetensors, optimizer.pt, state.json and a manifest with their hashes.
-A folder is made under another name and renamed, so what bears the name is complete.
+A folder is made under another name and renamed, so what bears the name is complete. An empty file
+KEPT in it marks one that is kept for good.
 """
 
 import io
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from shards.files import TEMPORARY_SUFFIX, hash_file, sync, write_atomically, wr
 from shards.manifest import Manifest, read_manifest, record_file
 
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.pt", "state.json"
+KEPT = "KEPT"
+"""The file that marks a checkpoint which is never deleted, whatever a later resume asks for."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class State:
         tokens: Real tokens that they read.
         begun: First steps of the stages begun so far, where the clock decides; else empty.
         skipped: How many of the last updates in a row the loss scaler has skipped.
+        skipped_updates: How many it has skipped in all.
         processes: How many did the last update; threads are set again for as many alone.
     """
 
@@ -43,6 +47,7 @@ class State:
     tokens: int = 0
     begun: tuple[int, ...] = ()
     skipped: int = 0
+    skipped_updates: int = 0
     processes: int = 1
 
 
@@ -94,8 +99,14 @@ def _copy(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def write_checkpoint(checkpoints: Path, snapshot: Snapshot) -> Path:
-    """Write a checkpoint; return its folder."""
+def write_checkpoint(checkpoints: Path, snapshot: Snapshot, *, is_kept: bool = False) -> Path:
+    """Write a checkpoint; return its folder.
+
+    Args:
+        checkpoints: The folder of all.
+        snapshot: What is written.
+        is_kept: For good, as one of the same step is that it takes the place of.
+    """
     final = checkpoints / f"step-{snapshot.state.step:07d}"
     folder = final.with_name(final.name + TEMPORARY_SUFFIX)
     shutil.rmtree(folder, ignore_errors=True)
@@ -111,25 +122,32 @@ def write_checkpoint(checkpoints: Path, snapshot: Snapshot) -> Path:
     write_text(folder / STATE, json.dumps(state))
     files = {name: record_file(folder / name) for name in (MODEL, OPTIMIZER, STATE)}
     Manifest(stage="checkpoint", config={}, inputs={}, files=files).write(folder)
+    if is_kept or (final / KEPT).exists():
+        (folder / KEPT).touch()
+        sync(folder)
     shutil.rmtree(final, ignore_errors=True)
     folder.rename(final)
     sync(checkpoints)
     return final
 
 
-def delete_old(
-    checkpoints: Path, step: int, keep: int, keep_every: int | None, busy: Path | None = None
-) -> None:
-    """Keep the newest `keep` checkpoints up to `step`, and those of every `keep_every`-th step.
+def delete_partial(checkpoints: Path) -> None:
+    """Delete what a write has left that was cut off; nothing may be written meanwhile."""
+    for folder in checkpoints.glob(f"step-*{TEMPORARY_SUFFIX}"):
+        shutil.rmtree(folder)
 
-    Those beyond it are damaged, or the run would have gone on from them. One that is `busy`, for a
-    command reads it, stays for now.
+
+def delete_old(checkpoints: Path, step: int, keep: int, busy: Collection[Path] = ()) -> None:
+    """Delete all checkpoints but the newest `keep` up to `step`, and those kept for good.
+
+    Those beyond `step` are damaged, or the run would have gone on from them; one of them that is
+    kept for good stays until the run writes that step again. Those that are `busy`, for a command
+    reads them or will, stay for now.
     """
     folders = _folders(checkpoints)
     beyond = [folder for folder in folders if step_of(folder) > step]
     for folder in [*beyond, *folders[len(beyond) + keep :]]:
-        is_kept = folder not in beyond and keep_every and step_of(folder) % keep_every == 0
-        if not is_kept and folder != busy:
+        if not (folder / KEPT).exists() and folder not in busy:
             shutil.rmtree(folder)
 
 

@@ -1,14 +1,11 @@
 """Checkpoints written by a thread while training goes on, and a person's command after each."""
 
-import subprocess
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
 from train.checkpoint import Snapshot, delete_old, write_checkpoint
-
-Say = Callable[[str], None]
+from train.hook import Hook, Say
 
 
 class Saver:
@@ -18,9 +15,9 @@ class Saver:
         checkpoints: The folder of checkpoints.
         keep: How many of the newest are kept.
         keep_every: Those of every so many steps are kept for good.
-        command: Run by the shell after each, with its folder as $1; a process of its own that
-            training does not wait for, but for the last at the end. While it runs, its checkpoint
-            is not deleted, and it is not run for another. Its failure is a warning.
+        command: Run by the shell after each, with its folder as $1; training does not wait for it,
+            but for the last at the end. See `train.hook.Hook`. While it runs, its checkpoint is not
+            deleted.
         say: Called with each line that a person should read.
     """
 
@@ -35,11 +32,10 @@ class Saver:
     ) -> None:
         self._checkpoints = checkpoints
         self._keep, self._keep_every = keep, keep_every
-        self._command = command
-        self._say = say
+        self._hook = Hook(command, say) if command is not None else None
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._write: Future[None] | None = None
-        self._child: tuple[Path, subprocess.Popen[bytes]] | None = None
+        self._step: int | None = None
 
     def __enter__(self) -> "Saver":
         return self
@@ -55,9 +51,9 @@ class Saver:
             self.wait()
         finally:
             self._thread.shutdown()
-            if self._child is not None:
-                self._child[1].wait()
-                self._look_after_child()
+            if self._hook is not None:
+                self._hook.wait()
+                self._delete_old()  # those that the command has read until now
 
     def save(self, snapshot: Snapshot) -> None:
         """Have a snapshot written; wait for the one before it, if that still is."""
@@ -80,33 +76,15 @@ class Saver:
             write.result()
 
     def _save(self, snapshot: Snapshot) -> None:
-        folder = write_checkpoint(self._checkpoints, snapshot)
-        self._look_after_child()
-        busy = self._child[0] if self._child else None
-        delete_old(self._checkpoints, snapshot.state.step, self._keep, self._keep_every, busy)
-        if self._command is not None:
-            self._start_child(self._command, folder)
+        step, every = snapshot.state.step, self._keep_every
+        is_kept = every is not None and step % every == 0
+        folder = write_checkpoint(self._checkpoints, snapshot, is_kept=is_kept)
+        self._step = step
+        if self._hook is not None:
+            self._hook.hand_over(folder)  # first: what it will read next must not be deleted
+        self._delete_old()
 
-    def _start_child(self, command: str, folder: Path) -> None:
-        if self._child is not None:
-            busy = self._child[0].name
-            self._say(f"--on-checkpoint still works on {busy}: not run for {folder.name}")
-            return
-        try:
-            child = subprocess.Popen(
-                ["sh", "-c", command, "on-checkpoint", str(folder)],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is meant for the training
-            )
-        except OSError as error:
-            self._say(f"--on-checkpoint could not be run for {folder.name}: {error}")
-        else:
-            self._child = folder, child
-
-    def _look_after_child(self) -> None:
-        """Tell how the command ended, if it has."""
-        if self._child is None or (status := self._child[1].poll()) is None:
-            return
-        if status != 0:
-            self._say(f"--on-checkpoint failed for {self._child[0].name}, with status {status}")
-        self._child = None
+    def _delete_old(self) -> None:
+        if self._step is not None:
+            busy = self._hook.folders if self._hook is not None else ()
+            delete_old(self._checkpoints, self._step, self._keep, busy)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from shards.errors import DataError
+from train import hook as hook_module
 from train import saver as saver_module
 from train.checkpoint import (
     State,
@@ -86,11 +87,36 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def save(folder, steps, keep=1, keep_every=None):
+    with Saver(folder, keep=keep, keep_every=keep_every, command=None, say=print) as saver:
+        for step in steps:
+            saver.save(snapshot(step))
+
+
+def folders(*steps):
+    return [f"step-{step:07d}" for step in steps]
+
+
 def test_the_newest_and_every_nth_are_kept(tmp_path):
-    for step in (2, 4, 6, 8, 10, 12):
-        write_checkpoint(tmp_path, snapshot(step))
-        delete_old(tmp_path, step, keep=2, keep_every=4)
-    assert names(tmp_path) == [f"step-{step:07d}" for step in (4, 8, 10, 12)]
+    save(tmp_path, (2, 4, 6, 8, 10, 12), keep=2, keep_every=4)
+    assert names(tmp_path) == folders(4, 8, 10, 12)
+
+
+def test_what_was_kept_for_good_stays_where_a_resume_does_not_ask_for_it(tmp_path):
+    save(tmp_path, (2, 4, 6), keep_every=4)
+    assert [path.name for path in whole_checkpoints(tmp_path)] == folders(6, 4)
+    save(tmp_path, (8, 10))
+    assert names(tmp_path) == folders(4, 10)
+
+
+def test_a_damaged_one_that_was_kept_for_good_is_kept_when_it_is_written_again(tmp_path):
+    save(tmp_path, (2, 4), keep_every=4)
+    (tmp_path / "step-0000004" / "model.safetensors").write_bytes(b"")
+    save(tmp_path, (3,))
+    assert names(tmp_path) == folders(3, 4)
+    save(tmp_path, (4, 5))
+    assert names(tmp_path) == folders(4, 5)
+    assert len(list(whole_checkpoints(tmp_path))) == 2
 
 
 def test_damaged_checkpoints_beyond_the_present_step_do_not_push_out_new_ones(tmp_path):
@@ -98,7 +124,7 @@ def test_damaged_checkpoints_beyond_the_present_step_do_not_push_out_new_ones(tm
         write_checkpoint(tmp_path, snapshot(step))
     (tmp_path / "step-0000006" / "manifest.json").write_text("{")
     (tmp_path / "step-0000004" / "model.safetensors").write_bytes(b"")
-    delete_old(tmp_path, 2, keep=1, keep_every=2)
+    delete_old(tmp_path, 2, keep=1)
     assert names(tmp_path) == ["step-0000002"]
 
 
@@ -139,10 +165,10 @@ def make_saver(folder, lines, command=None, keep=2):
 def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     may_end, written = threading.Event(), []
 
-    def slow(folder, one):
+    def slow(folder, one, *, is_kept):
         may_end.wait(60)
         written.append(one.state.step)
-        return write_checkpoint(folder, one)
+        return write_checkpoint(folder, one, is_kept=is_kept)
 
     monkeypatch.setattr(saver_module, "write_checkpoint", slow)
     with make_saver(tmp_path, []) as saver:
@@ -180,17 +206,41 @@ def test_a_command_gets_each_folder_and_its_failure_is_a_warning(tmp_path):
     assert lines == ["--on-checkpoint failed for step-0000001, with status 3"]
 
 
-def test_a_command_that_is_not_done_holds_nothing_up_and_keeps_its_checkpoint(tmp_path):
-    lines = []
-    command = f'until test -f {tmp_path}/go; do sleep 0.05; done; ls "$1" > {tmp_path}/seen'
-    with make_saver(tmp_path / "checkpoints", lines, command, keep=1) as saver:
+def test_a_command_that_is_not_done_holds_nothing_up_and_gets_the_newest_at_the_end(tmp_path):
+    lines, folder = [], tmp_path / "checkpoints"
+    command = (
+        f"until test -f {tmp_path}/go; do sleep 0.05; done; "
+        f'test -f "$1/model.safetensors" && basename "$1" >> {tmp_path}/seen'
+    )
+    with make_saver(folder, lines, command, keep=1) as saver:
         for step in (1, 2, 3):
             saver.save(snapshot(step))
         saver.wait()
-        assert names(tmp_path / "checkpoints") == ["step-0000001", "step-0000003"]
+        assert names(folder) == folders(1, 3)
         (tmp_path / "go").touch()
-    assert "model.safetensors" in (tmp_path / "seen").read_text()
+    assert (tmp_path / "seen").read_text().split() == folders(1, 3)
+    assert names(folder) == folders(3)
     assert lines == [
-        f"--on-checkpoint still works on step-0000001: not run for step-000000{step}"
-        for step in (2, 3)
+        "--on-checkpoint still works on step-0000001: step-0000002 waits",
+        "--on-checkpoint still works on step-0000001: step-0000003 waits, step-0000002 is left out",
     ]
+
+
+def test_at_the_end_it_is_said_what_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(hook_module, "GRACE", 0.01)
+    lines = []
+
+    def say(line):
+        lines.append(line)
+        if line.startswith("waiting"):
+            (tmp_path / "go").touch()
+
+    command = f"until test -f {tmp_path}/go; do sleep 0.05; done"
+    with Saver(tmp_path / "all", keep=1, keep_every=None, command=command, say=say) as saver:
+        saver.save(snapshot(1))
+        saver.save(snapshot(2))
+    assert lines[1:] == [
+        "waiting for --on-checkpoint to be done with step-0000001, then step-0000002; "
+        "Ctrl-C gives it up"
+    ]
+    assert names(tmp_path / "all") == folders(2)
