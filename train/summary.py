@@ -7,13 +7,14 @@ GOOD_AUC = 0.6
 """Below it the discriminator has hardly begun to tell replaced tokens from original ones."""
 
 
-def summary(scores: Mapping[str, float], baseline: float) -> list[str]:
+def summary(found: Mapping[str, float | None], baseline: float) -> list[str]:
     """Return the last scores in words.
 
     Args:
-        scores: What `train.evaluate.evaluate` returned last.
+        found: What `train.evaluate.evaluate` returned last; None: no finite number.
         baseline: The loss of guessing the predicted tokens by frequency, in nats.
     """
+    scores = {name: math.nan if value is None else value for name, value in found.items()}
     lines = [f"on held-out rows, where guessing tokens by frequency costs {baseline:.3f} nats:"]
     if "causal_language_model_loss" in scores:
         return [*lines, *_next_token(scores, baseline)]

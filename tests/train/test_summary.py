@@ -18,3 +18,12 @@ def test_the_summary_says_when_the_loss_is_over_the_baseline():
     assert "loss 7.250, 0.250 under guessing, with [MASK] at all" in under[2]
     assert len(over) == 5
     assert "hours of training" in summary(scores | {"replaced_token_auc": 0.55}, 6.5)[-1]
+
+
+def test_a_perplexity_that_no_number_holds_is_told_as_such():
+    scores = {
+        "causal_language_model_loss": 800.0,
+        "causal_language_model_perplexity": None,
+        "word_perplexity": None,
+    }
+    assert "nan per token" in summary(scores, 6.5)[-1]
