@@ -158,7 +158,10 @@ class Execution:
         _check_positive(self, "checkpoint_every", "keep", *chosen)
         if self.keep_every is not None and self.keep_every % self.checkpoint_every:
             multiple = f"a multiple of --checkpoint-every {self.checkpoint_every}"
-            raise ValueError(f"--keep-every {self.keep_every} is not {multiple}")
+            fitting = math.ceil(self.keep_every / self.checkpoint_every) * self.checkpoint_every
+            raise ValueError(f"--keep-every {self.keep_every} is not {multiple}: give {fitting}")
+        if self.on_checkpoint is not None and not self.on_checkpoint.strip():
+            raise ValueError("--on-checkpoint is empty: give a command, or leave it out")
 
 
 def pretrain_config(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> PretrainConfig:  # noqa: ANN401

@@ -204,18 +204,19 @@ def _fit(
 
 def _explain(best: Choice, fits: list[Choice], budget: int) -> str:
     """Return what was chosen and why, in a sentence."""
+    rows = number_of(best.micro_batch, "row")
+    one_pass = "1 row" if best.micro_batch == 1 else f"all {rows}"
     division = (
-        "all rows in one forward pass"
+        f"{one_pass} in one forward pass: "
         if best.micro_batches == 1
-        else f"{best.micro_batches} micro-batches of {number_of(best.micro_batch, 'row')}"
+        else f"{best.micro_batches:,} micro-batches of {rows}: "
     )
-    taken = f"{division} take {in_units(best.memory.total)} of {in_units(budget)}"
+    taken = f"{division}{in_units(best.memory.total)} of {in_units(budget)}"
     if not best.activation_checkpointing:
         return f"{taken}, with all activations kept"
     kept = next((fit for fit in fits if not fit.activation_checkpointing), None)
-    if kept is None:
-        return f"{taken}, with activation checkpointing: without, not a row would fit"
-    return f"{taken}, with activation checkpointing: without, {kept.micro_batch} rows would fit"
+    without = "not a row" if kept is None else number_of(kept.micro_batch, "row")
+    return f"{taken}, with activation checkpointing: without, {without} would fit"
 
 
 def _too_large(training: Training, budget: int, batch_size: int, checkpoints: bool) -> DataError:

@@ -177,15 +177,21 @@ def load_run(folder: Path) -> Run:
     if not path.is_file():
         raise DataError(f"no run at {folder}", "give the folder that `python cli.py pretrain` made")
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("it is no JSON object")
         version = document.pop("run_version", 1)
         if version != RUN_VERSION:
             problem = f"{path} is of run version {version}, this Hearth reads {RUN_VERSION}"
             remedy = f"start another run; --init-from {folder / 'hf'} takes its weights"
             raise DataError(problem, remedy)
         config = PretrainConfig(**document.pop("config"))
-        return Run(folder, config, _read_model(document.pop("model")), **document)
-    except (ValueError, KeyError, TypeError) as error:
+        run = Run(folder, config, _read_model(document.pop("model")), **document)
+        words = run.shards, run.fingerprint, run.init_from or ""
+        if not all(isinstance(word, str) for word in words):
+            raise ValueError("shards, fingerprint or init_from is no text")
+        return run
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         remedy = "give a run that this version of Hearth made, or start another"
         raise DataError(f"{path} cannot be read ({error})", remedy) from error
 

@@ -92,7 +92,8 @@ def restore_stages(stages: Iterable[Stage | Mapping[str, Any]]) -> tuple[Stage, 
     made = tuple(stage if isinstance(stage, Stage) else Stage(**stage) for stage in stages)
     total = sum(map(_exact, made), Fraction())
     if made and total != 1:
-        raise ValueError(f"--stages: the shares sum to {float(total):g}, not to 1")
+        problem = f"--stages: the shares sum to {float(total):g}, not to 1"
+        raise ValueError(f"{problem}: give shares that do, as in 128:0.9,512:0.1")
     return made
 
 

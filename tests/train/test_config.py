@@ -73,7 +73,7 @@ def test_warm_up_is_a_share_below_1_and_steps_from_1_on(warmup, steps, expected)
         ({"optimizer": "lamb"}, "--optimizer lamb needs --learning-rate"),
         ({"preset": "elmo"}, "--preset elmo is none of tiny, home"),
         ({"preset": "bert-tiny", "sentence_order": "both"}, "for pairs of networks, not for bert"),
-        ({"stages": (Stage(128, 0.5),)}, "the shares sum to 0.5, not to 1"),
+        ({"stages": (Stage(128, 0.5),)}, "the shares sum to 0.5, not to 1: give shares that do"),
     ],
 )
 def test_a_bad_value_is_named(chosen, message):
@@ -86,7 +86,11 @@ def test_a_bad_value_is_named(chosen, message):
     [
         ({"keep": 0}, "--keep 0 is not above 0"),
         ({"micro_batch": 0}, "--micro-batch 0 is not above 0"),
-        ({"keep_every": 7}, "--keep-every 7 is not a multiple of --checkpoint-every 5000"),
+        (
+            {"keep_every": 7},
+            "--keep-every 7 is not a multiple of --checkpoint-every 5000: give 5000",
+        ),
+        ({"on_checkpoint": ""}, "--on-checkpoint is empty: give a command, or leave it out"),
     ],
 )
 def test_a_bad_value_of_the_execution_is_named(chosen, message):

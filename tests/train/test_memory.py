@@ -189,6 +189,8 @@ def test_all_rows_go_at_once_where_they_fit():
     choice = largest_micro_batch(training(), 10**10, 8)
     assert (choice.micro_batch, choice.micro_batches) == (8, 1)
     assert not choice.activation_checkpointing
+    assert choice.reason.startswith("all 8 rows in one forward pass: ")
+    assert choice.reason.endswith(" of 10.0 GB, with all activations kept")
 
 
 def test_activations_are_computed_again_where_a_micro_batch_would_be_small():
