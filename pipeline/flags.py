@@ -1,7 +1,7 @@
 """Command-line flags: those of configuration dataclasses, and those that commands share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -57,8 +57,8 @@ LEAST_MEMORY = 600_000_000
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "B": 1}
 
 
-def configured_by(config: type) -> Callable[[Command], Command]:
-    """Add a flag for each annotated field of a configuration dataclass.
+def configured_by(config: type, leave_out: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Add a flag for each annotated field of a configuration dataclass, but those to leave out.
 
     A flag that is not given is None: what then holds is the configuration's own business. A field
     that marks its type with a function has that read the text.
@@ -67,7 +67,7 @@ def configured_by(config: type) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         hints = get_type_hints(config, include_extras=True)
         for field in reversed(fields(config)):
-            if hasattr(hints[field.name], "__metadata__"):
+            if hasattr(hints[field.name], "__metadata__") and field.name not in leave_out:
                 command = _flag(field, hints[field.name])(command)
         return command
 

@@ -12,6 +12,7 @@ from shards.format import ShardHeader
 from shards.reader import ShardFolder, read_shard_manifest
 from shards.shuffled import ShuffledRows
 from train.config import PretrainConfig
+from train.evaluate import MAX_ROWS
 from train.fake_step import make_rows
 from train.runs import ModelKind, model_config, stages_of
 from train.setup import choose_networks
@@ -46,6 +47,12 @@ class PlannedRows:
         if self.shards is None:
             return None
         return len(ShardFolder(self.shards, "train", max_length))
+
+    def count_scored(self, max_length: int) -> int:
+        """Return how many rows of a length an evaluation reads; where nobody knows, at most."""
+        if self.shards is None:
+            return MAX_ROWS
+        return min(MAX_ROWS, len(ShardFolder(self.shards, "validation", max_length)))
 
     def take(self, stage: Stage, seed: int) -> Taken:
         """Return the rows of a stage's first update."""

@@ -33,7 +33,8 @@ def plan_text(plan: Plan) -> str:
         "",
         *_section("disk", _disk(plan)),
         "",
-        f"in all {number_of(plan.steps, 'step')}, {in_hours(plan.hours)}",
+        f"in all {number_of(plan.steps, 'step')}, {in_hours(plan.hours)}; checkpoints are written "
+        "while training goes on",
         *(f"note: {sentence}" for sentence in plan.assumed),
     ]
     return "\n".join(lines)
@@ -72,7 +73,9 @@ def _stage(stage: StagePlan) -> list[str]:
         ("seconds an update", f"{trial.seconds_per_update:.3g}"),
         ("of the device's matrix products", f"{trial.flops_utilisation:.0%}"),
         ("steps", f"{stage.steps:,}"),
-        ("time", in_hours(stage.hours)),
+        ("evaluations", f"{stage.evaluations:,}"),
+        ("they take about", in_hours(stage.evaluation_hours)),
+        ("time in all", in_hours(stage.hours)),
     ]
     if stage.epochs is not None:
         table.append(("epochs", f"{stage.epochs:.2f}"))

@@ -31,7 +31,8 @@ def test_a_plan_knows_steps_epochs_and_time(shards_folder):
     rows = ShardFolder(shards_folder, "train")
     assert (stage.steps, stage.max_length) == (100, rows.header.max_length)
     assert stage.epochs == pytest.approx(400 / len(rows))
-    assert plan.hours == pytest.approx(100 * stage.trial.seconds_per_update / 3600)
+    training = 100 * stage.trial.seconds_per_update / 3600
+    assert plan.hours == pytest.approx(training + stage.evaluation_hours)
     assert stage.trial.tokens_per_second > 0
     assert 0 < stage.trial.flops_utilisation < 2
     assert stage.trial.micro_batches == 1
@@ -54,6 +55,16 @@ def test_stages_are_planned_each(two_lengths):
     assert "rows of 64 tokens" in text
 
 
+def test_evaluations_are_counted_in(two_lengths):
+    stages = (Stage(32, 0.75), Stage(64, 0.25))
+    first, last = make(two_lengths, stages=stages, steps=100, how={"evaluate_every": 20}).stages
+    assert (first.evaluations, last.evaluations) == (3, 2)
+    assert first.hours > first.evaluation_hours > 0
+    plan = make(two_lengths, stages=stages, steps=50, how={"checkpoint_every": 20})
+    assert [stage.evaluations for stage in plan.stages] == [1, 2]  # the last at the end
+    assert "evaluations" in plan_text(plan)
+
+
 def test_hours_become_steps_at_the_speed_that_was_measured(shards_folder):
     plan = make(shards_folder, hours=2.0)
     assert plan.hours == pytest.approx(2, rel=0.05)
@@ -64,6 +75,7 @@ def test_micro_batches_are_as_asked_for(shards_folder):
     assert (stage.choice.micro_batch, stage.choice.micro_batches) == (3, 2)
     (stage,) = make(shards_folder, how={"micro_batch": 3, "memory": 10**10}).stages
     assert stage.choice.micro_batch == 3
+    assert stage.choice.reason == "as asked for; --memory has room for 4"
     (stage,) = make(shards_folder, how={"memory": 10**10}).stages
     assert stage.choice.micro_batch == 4
 
@@ -127,9 +139,31 @@ def test_time_is_told_in_a_fitting_unit(hours, text):
 
 
 def test_the_command_prints_json(shards_folder):
-    arguments = "--preset tiny --batch-size 4 --steps 20 --seconds 0 --precision float32 --json"
+    arguments = "--preset tiny --batch-size 4 --steps 20 --seconds 0.01 --precision float32 --json"
     result = CliRunner().invoke(
         plan_command, [*arguments.split(), "--device", "cpu", "--shards", str(shards_folder)]
     )
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["steps"] == 20
+
+
+@pytest.mark.parametrize("seconds", ["nan", "0", "-1", "inf"])
+def test_no_time_is_refused(seconds):
+    result = CliRunner().invoke(plan_command, ["--seconds", seconds])
+    assert result.exit_code == 2
+    assert "is no time: give seconds above 0" in result.output
+
+
+@pytest.mark.parametrize("option", ["--compile", "--quiet", "--on-checkpoint=true"])
+def test_options_that_change_no_plan_are_refused(option):
+    result = CliRunner().invoke(plan_command, [option])
+    assert result.exit_code == 2
+    assert "No such option" in result.output
+
+
+def test_a_vocabulary_beside_shards_is_refused(shards_folder):
+    result = CliRunner().invoke(
+        plan_command, ["--vocab-size", "500", "--shards", str(shards_folder)]
+    )
+    assert result.exit_code == 2
+    assert "--vocab-size is for a plan without --shards" in result.output
