@@ -85,23 +85,7 @@ def write_metrics(
 
 def _keep_lines(path: Path, first_step: int, say: Say) -> None:
     """Leave the good lines of steps up to `first_step`, and name those that have none."""
-    spans: list[tuple[int, int]] = []  # of bytes to keep
-    gaps: list[tuple[int, int]] = []  # of steps, the last included
-    last, is_spoilt = 0, False
-    for line, start, end in _lines(path, first_step):
-        is_spoilt |= line is None
-        if line is None:
-            continue
-        if line["step"] > last + 1:
-            gaps.append((last + 1, line["step"] - 1))
-        last = line["step"]
-        if spans and spans[-1][1] == start:
-            start = spans.pop()[0]
-        spans.append((start, end))
-        if last == first_step:
-            break
-    if last < first_step:
-        gaps.append((last + 1, first_step))
+    spans, gaps, is_spoilt = _look_through(path, first_step)
     has_holes = len(spans) > 1 or any(start for start, _ in spans)
     if gaps:
         say(_describe(path, gaps, _copy_beside(path) if is_spoilt or has_holes else None))
@@ -109,6 +93,34 @@ def _keep_lines(path: Path, first_step: int, say: Say) -> None:
         _cut_out(path, spans)
     elif path.exists():
         os.truncate(path, spans[0][1] if spans else 0)
+
+
+class _Findings(NamedTuple):
+    """Spans of bytes to keep; missing steps, first and last of each gap; whether any is spoilt."""
+
+    spans: list[tuple[int, int]]
+    gaps: list[tuple[int, int]]
+    is_spoilt: bool
+
+
+def _look_through(path: Path, first_step: int) -> _Findings:
+    spans: list[tuple[int, int]] = []
+    gaps: list[tuple[int, int]] = []
+    last, is_spoilt = 0, False
+    for line, start, end in _lines(path, first_step):
+        if line is None:
+            is_spoilt = True
+            continue
+        if line["step"] > last + 1:
+            gaps.append((last + 1, line["step"] - 1))
+        last = line["step"]
+        joins = bool(spans) and spans[-1][1] == start
+        spans.append((spans.pop()[0] if joins else start, end))
+        if last == first_step:
+            break
+    if last < first_step:
+        gaps.append((last + 1, first_step))
+    return _Findings(spans, gaps, is_spoilt)
 
 
 def _cut_out(path: Path, spans: Sequence[tuple[int, int]]) -> None:
