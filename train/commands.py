@@ -3,7 +3,7 @@
 Each command imports its own code when it runs, so that `--help` answers at once.
 """
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -49,18 +49,16 @@ def pretrain(
     """Train a model from random weights, or from old ones, and export it."""
     from train.crew import join_crew
     from train.pretrain import resume_run, start_run
-    from train.runs import load_run
 
     how = {one.name: options.pop(one.name) for one in fields(Execution)}
     if resume and out is None:
         raise click.UsageError("--resume needs --out: the folder of the run to go on with")
     if resume and init_from is not None:
         raise click.UsageError("--init-from begins a new run, --resume goes on with one")
-    with join_crew(how["device"]) as crew:
+    with join_crew(how["device"] or "auto") as crew:
         if resume and out is not None:
             chosen = {name: value for name, value in options.items() if given(name)}
-            preset = crew.share(partial(load_run, out)).config.preset
-            execution = build(partial(make_execution, preset), how)
+            execution = build(Execution, crew.share(partial(_again, out, how)))
             where = shards if given("shards") else None
             run = resume_run(out, chosen, where, execution, click.echo, crew=crew)
         else:
@@ -71,6 +69,19 @@ def pretrain(
             run = begin(init_from=init_from, crew=crew)
         if crew.process == 0:
             next_command("report", run.folder)
+
+
+def _again(out: Path, how: dict[str, Any]) -> dict[str, Any]:
+    """Return how to go on with a run: as before, but for the options that were given."""
+    from train.again import read_execution, taken_over
+    from train.runs import load_run
+
+    preset = load_run(out).config.preset
+    chosen = {name: value for name, value in how.items() if value is not None}
+    kept = read_execution(out)
+    if words := taken_over(kept, chosen, preset):
+        click.echo(f"as before: {words}")
+    return asdict(make_execution(preset)) | kept | chosen
 
 
 @click.command()

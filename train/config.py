@@ -123,7 +123,7 @@ class PretrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How a run is carried out: none of it is stored, and all may change at every resume.
+    """How a run is carried out; all may change at a resume, which else goes on as before.
 
     Raises:
         ValueError: A value is out of range, or two do not go together.

@@ -21,6 +21,7 @@ Shapes: B rows, T tokens.
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -38,8 +39,10 @@ from pipeline.encode import load_tokenizer
 from shards.format import Rows, ShardHeader, unpack_masks
 from shards.reader import ShardFolder
 from train.batch import Batch, to_batches
+from train.out_of_memory import free_memory, is_out_of_memory, memory_for
 from train.precision import Precision, autocast
 
+Say = Callable[[str], None]
 MAX_ROWS = 1024
 """Held-out rows scored: enough to tell .02 of accuracy apart, few enough to take seconds."""
 MOST_AT_ONCE = 32
@@ -57,6 +60,7 @@ def evaluate(
     micro_batch: int | None,
     device: torch.device,
     precision: Precision,
+    say: Say = lambda line: None,
 ) -> dict[str, float]:
     """Score `model` on up to MAX_ROWS rows of `validation`, mask set 0, dropout off.
 
@@ -67,29 +71,58 @@ def evaluate(
             gives other draws of replacements.
         device: Where the model is.
         precision: Of the forward pass.
+        say: Called where memory asks for fewer rows at once.
 
     Returns:
         The numbers that this module's docstring names.
+
+    Raises:
+        DataError: One row needs more memory than there is.
     """
-    sums = _Sums()
     evenly = spread(len(validation), MAX_ROWS)
-    size = min(micro_batch or MOST_AT_ONCE, MOST_AT_ONCE)
+    size = min(micro_batch or MOST_AT_ONCE, MOST_AT_ONCE, len(evenly))
+    while size > 1:
+        try:
+            return _score(model, validation, evenly, size, device, precision)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here the error is gone, and with it what its frames held.
+        free_memory(device)
+        say(f"out of memory in evaluating {size} rows at once: going on with half as many")
+        size = math.ceil(size / 2)
+    with memory_for("the evaluation of one row"):
+        return _score(model, validation, evenly, size, device, precision)
+
+
+def _score(
+    model: Electra | LanguageModel,
+    validation: ShardFolder,
+    index: NDArray[np.int64],
+    size: int,
+    device: torch.device,
+    precision: Precision,
+) -> dict[str, float]:
+    """Score `model` on some rows, `size` at once."""
+    sums = _Sums()
     was_training = model.training
     model.eval()
-    with torch.random.fork_rng(), torch.inference_mode(), autocast(precision, device):
-        torch.manual_seed(SEED)
-        for index in np.split(evenly, range(size, len(evenly), size)):
-            rows = validation.gather(index)
-            zero = np.zeros(len(index), np.int64)
-            for batch in to_batches(rows, zero, validation.header, size, device):
-                output = model(**vars(batch))
-                sums.add(output, batch)
-                if MASKED in output.losses:
-                    sums.losses["hidden_token"] += float(_hidden_token_loss(model, batch))
-    model.train(was_training)
+    try:
+        with torch.random.fork_rng(), torch.inference_mode(), autocast(precision, device):
+            torch.manual_seed(SEED)
+            for part in np.split(index, range(size, len(index), size)):
+                rows = validation.gather(part)
+                zero = np.zeros(len(part), np.int64)
+                for batch in to_batches(rows, zero, validation.header, size, device):
+                    output = model(**vars(batch))
+                    sums.add(output, batch)
+                    if MASKED in output.losses:
+                        sums.losses["hidden_token"] += float(_hidden_token_loss(model, batch))
+    finally:
+        model.train(was_training)
     scores = sums.scores()
     if CAUSAL in sums.losses:
-        words = _count_words(validation, evenly)
+        words = _count_words(validation, index)
         scores["word_perplexity"] = perplexity(sums.losses[CAUSAL] / max(1, words))
     return scores
 

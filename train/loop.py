@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from model.flops import step_flops
-from shards.errors import DataError
-from shards.order import Order, share
+from shards.order import share
 from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
+from train.again import resume_command
 from train.ahead import Ahead
 from train.bar import make_bar, show
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
@@ -30,14 +30,15 @@ from train.crew import SharedError
 from train.evaluate import evaluate, unigram_loss
 from train.interrupt import Interrupt
 from train.metrics import Line, MetricsWriter
-from train.pending import Pending
+from train.out_of_memory import memory_for
+from train.pending import Pending, read, unsound
 from train.precision import Precision
 from train.runs import Run, stages_of
-from train.saver import Saver, Say
+from train.saver import Saver
 from train.schedule import progress, step_rate
 from train.speed import peak_memory, peak_rate
 from train.stages import Position, begin_stages, find_position, first_steps
-from train.step import Model, Taken, Updater, not_finite
+from train.step import Model, Say, Taken, Updater, not_finite
 
 MOST_SKIPPED = 20
 """Updates in a row that the loss scaler may skip: each halves its factor, which begins at 2^16."""
@@ -100,6 +101,7 @@ class Trainer:
             OSError: A checkpoint could not be written.
         """
         config, execution = self.run.config, self.execution
+        evaluate_every = execution.evaluate_every or execution.checkpoint_every
         self.interrupt = interrupt
         self.start_clock()
         is_quiet = execution.quiet or metrics is None
@@ -109,7 +111,6 @@ class Trainer:
                 if saver is not None:
                     saver.check()
                 step = self.state.step
-                evaluate_every = execution.evaluate_every or execution.checkpoint_every
                 scores = self.is_done or step % evaluate_every == 0
                 saves = self.is_done or self.stops or step % execution.checkpoint_every == 0
                 if scores or saves or step % self.log_every == 0:
@@ -118,18 +119,22 @@ class Trainer:
                         self._report(lines, metrics, scores=scores)
                     show(bar, config, self.state, lines[-1])
                 if saves and metrics is not None and saver is not None:
-                    metrics.sync()  # before the checkpoint: a kill between the two costs no line
-                    saver.save(self.snapshot())
-                    gc.collect()
+                    self._save(metrics, saver)
                 if scores or saves:
                     self.interval_start = time.perf_counter()
                 if self.stops and not self.is_done:
-                    remedy = f"go on with `python cli.py pretrain --resume --out {self.run.folder}`"
+                    remedy = f"go on with `{resume_command(self.run.folder)}`"
                     raise SharedError(f"stopped after step {step}, as asked", remedy)
+
+    def _save(self, metrics: MetricsWriter, saver: Saver) -> None:
+        metrics.sync()  # before the checkpoint: a kill between the two costs no line
+        saver.save(self.snapshot())
+        gc.collect()
 
     def _report(self, lines: list[Line], metrics: MetricsWriter, *, scores: bool) -> None:
         if scores and len(self.validation):
-            lines[-1]["validation"] = self.evaluate()
+            found = self.evaluate()
+            lines[-1]["validation"] = {name: _finite(value) for name, value in found.items()}
         metrics.write(lines)
 
     @property
@@ -150,22 +155,23 @@ class Trainer:
         position = self.find_position()
         self._open(position.max_length)
         taken = self.ahead.take((self.rows, position))
-        read = time.perf_counter() - start
+        taking = time.perf_counter() - start
         following = find_position(self.stages, self._begun(), state.step + 1)
-        self.ahead.foresee((self.rows, following))
+        if following.max_length == position.max_length:  # where the clock decides, it may be wrong
+            self.ahead.foresee((self.rows, following))
         try:
             measured = self.updater.update(taken, rate, (config.seed, state.step), self.say)
         except FloatingPointError as error:
-            step = state.step + 1
-            raise self._unsound(str(error), step, self.rows.order, position.cursor) from error
+            raise unsound(str(error), state.step + 1, self.rows.order, position) from error
         own, sizes = self.run.model, measured.sizes
         flops = None if own is None else sum(step_flops(own, size) for size in sizes)
         crew = self.updater.crew
         seconds, self.stops = crew.agree(state.seconds + self._lap(), self.interrupt.requested)
-        self.state = replace(state, step=state.step + 1, seconds=seconds, processes=crew.processes)
-        line = {"step": state.step + 1, "learning_rate": rate, "seconds": seconds}
-        order, waited = self.rows.order, read + measured.waited
-        return Pending(line, measured.numbers, order, position.cursor, waited, flops)
+        step, processes = state.step + 1, crew.processes
+        self.state = replace(self.state, step=step, seconds=seconds, processes=processes)
+        line = {"step": step, "learning_rate": rate, "seconds": seconds}
+        order, waited = self.rows.order, taking + measured.waited
+        return Pending(line, measured.numbers, order, position, waited, flops)
 
     def find_position(self) -> Position:
         """Return where the next step takes its rows."""
@@ -198,15 +204,12 @@ class Trainer:
             DataError: A number is not finite.
         """
         pending, self.pending = self.pending, []
-        names = list(pending[0].numbers)
-        values = torch.stack([one.numbers[name].float() for one in pending for name in names])
-        table = values.view(len(pending), len(names)).tolist()  # here the device is waited for
+        table = read(pending)  # here the device is waited for
         elapsed = time.perf_counter() - self.interval_start
         lines = []
-        for one, row in zip(pending, table, strict=True):
-            numbers = dict(zip(names, row, strict=True))
-            self._check(one, numbers)
-            lines.append(one.line | {name: _finite(value) for name, value in numbers.items()})
+        for one, numbers in table:
+            line = one.line | {name: _finite(value) for name, value in numbers.items()}
+            lines.append(line | self._check(one, numbers))
         tokens = sum(line.pop("tokens") for line in lines)
         flops = [one.flops for one in pending if one.flops is not None]
         shared = {
@@ -219,30 +222,34 @@ class Trainer:
         self.interval_start = time.perf_counter()
         return [line | shared for line in lines]
 
-    def _check(self, one: Pending, numbers: dict[str, float]) -> None:
-        """Stop where a number is not finite, or, with a loss scaler, where that does not end."""
-        problem = not_finite({name: numbers[name] for name in ("loss", "grad_norm")})
-        skipped = self.state.skipped + 1 if problem else 0
-        if problem and (not self.updater.scaler.is_enabled() or skipped >= MOST_SKIPPED):
-            raise self._unsound(problem, one.line["step"], one.order, one.cursor)
-        self.state = replace(self.state, skipped=skipped)
+    def _check(self, one: Pending, numbers: dict[str, float]) -> Line:
+        """Stop where a number is not finite, or, with a loss scaler, where that does not end.
 
-    def _unsound(self, problem: str, step: int, order: Order, cursor: int) -> DataError:
-        """Return the error of a step whose numbers are not finite; it changed nothing."""
-        rows, _ = order.take(cursor, 8)
-        where = f"of step {step}, on rows {rows.tolist()}... of the training split"
-        remedy = "it was not applied; start another run with a lower --learning-rate"
-        return SharedError(f"{problem} {where}", remedy)
+        Returns:
+            How many updates the loss scaler has skipped so far, if there is one.
+        """
+        problem = not_finite({name: numbers[name] for name in ("loss", "grad_norm")})
+        has_scaler, state = self.updater.scaler.is_enabled(), self.state
+        skipped = state.skipped + 1 if problem else 0
+        if problem and (not has_scaler or skipped >= MOST_SKIPPED):
+            raise unsound(problem, one.line["step"], one.order, one.position)
+        total = state.skipped_updates + bool(problem)
+        self.state = replace(state, skipped=skipped, skipped_updates=total)
+        return {"skipped_updates": total} if has_scaler else {}
 
     def evaluate(self) -> dict[str, float]:
         """Score the model on validation rows as long as those of the last step."""
-        return evaluate(
-            self.model, self.validation, self.updater.micro_batch, self.device, self.precision
-        )
+        most, where = self.updater.micro_batch, (self.device, self.precision)
+        return evaluate(self.model, self.validation, most, *where, self.say)
 
     def snapshot(self) -> Snapshot:
-        """Copy all that the loop changes to host memory."""
-        return take_snapshot(self.model, self.optimizer, self.updater.scaler, self.state)
+        """Copy all that the loop changes to host memory.
+
+        Raises:
+            DataError: That has too little room.
+        """
+        with memory_for("a copy of the weights and the optimizer, which a checkpoint takes"):
+            return take_snapshot(self.model, self.optimizer, self.updater.scaler, self.state)
 
     def load(self, checkpoint: Path) -> None:
         """Take up what a checkpoint holds.
@@ -279,7 +286,7 @@ class Trainer:
             self.rows = ShuffledRows(train, self.run.config.seed)
             self.validation = ShardFolder(folder, "validation", max_length)
             most = self.micro_batches.get(max_length, self.execution.micro_batch)
-            self.updater.micro_batch = most
+            self.updater.limit(most, max_length)
             self.opened = max_length
 
 

@@ -61,7 +61,8 @@ def _read(path: Path) -> Curves:
         for name in PANELS.keys() & line.keys():
             curves.columns.setdefault(name, []).append(line[name])
         if "validation" in line:
-            curves.scored.append((line["step"], line["validation"]))
+            scores = {name: one for name, one in line["validation"].items() if one is not None}
+            curves.scored.append((line["step"], scores))
         curves.recent.append(line)
     return curves
 

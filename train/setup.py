@@ -15,6 +15,7 @@ from train.initial import Source, checkpoint_activations, initialize, make_model
 from train.loop import Trainer
 from train.memory import Training, largest_micro_batch
 from train.optimizer import make_optimizer
+from train.out_of_memory import memory_for
 from train.precision import Precision
 from train.runs import ModelKind, Run, main_shape, model_config, stages_of
 from train.step import Model
@@ -65,13 +66,22 @@ def new_trainer(
     precision: Precision,
     say: Say,
 ) -> Trainer:
-    """Return a trainer at step 0."""
+    """Return a trainer at step 0.
+
+    Raises:
+        DataError: The model, or with it a row of the longest, does not fit, or the optimizer's
+            package is not installed.
+        ValueError: Memory is limited, for networks whose need of it is not known.
+    """
     say(f"precision: {precision.reason}")
     micro_batches: dict[int, int] = {}
-    if execution.memory is not None and run.model is not None:
+    if execution.memory is not None:
+        if run.model is None:
+            raise ValueError("--memory is for presets: give a model of your own a --micro-batch")
         execution, micro_batches = fit_memory(run, run.model, execution, device, precision, say)
     checkpoint_activations(model, execution.activation_checkpointing)
-    model = model.to(device)
+    with memory_for(f"the weights on {device}", "choose a smaller --preset"):
+        model = model.to(device)
     if execution.compile:
         model.compile(dynamic=True)
     optimizer = make_optimizer(model, run.config)

@@ -1,8 +1,9 @@
 """One update: the gradient of a whole batch, gathered from micro-batches, and what it changes.
 
 Every loss is divided by the number of losses of its kind in the whole batch, of all processes, and
-gradients are added up: so the update is that of one large batch, however it is divided. What a step
-measures stays on the device, where nobody waits for it.
+gradients are added up: so the update is that of one large batch, however it is divided, up to draws
+(dropout, replacements), which are made for each micro-batch. What a step measures stays on the
+device, where nobody waits for it.
 """
 
 import math
@@ -18,12 +19,13 @@ from torch import Tensor
 from model.electra import Electra
 from model.flops import BatchSize
 from model.language_model import LanguageModel
-from shards.errors import DataError
 from shards.format import Rows, ShardHeader
 from train.batch import Batch, to_batches
 from train.crew import Alone, Crew
+from train.out_of_memory import SMALLER, free_memory, is_out_of_memory, memory_for
 from train.precision import Precision, autocast
 
+OTHER_OPTIMIZER = "start another run with --optimizer adafactor, or with a smaller --preset"
 Model = Electra | LanguageModel
 Say = Callable[[str], None]
 
@@ -71,10 +73,11 @@ class Updater:
         device: Where to compute.
         max_grad_norm: Gradients are clipped to it.
         micro_batch: Rows of a forward pass at most; None = all. It is halved where memory asks for
-            it, and stays so.
+            it, and stays so: see `limit`.
 
     Attributes:
         scaler: Scales the loss where the precision needs it.
+        most_tokens: What a halving has left of a forward pass; None: there was none.
         crew: The processes; set it before the first update.
     """
 
@@ -93,6 +96,15 @@ class Updater:
         self.max_grad_norm, self.micro_batch = max_grad_norm, micro_batch
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision.needs_scaler)
         self.crew: Crew = Alone()
+        self.most_tokens: int | None = None
+        self._is_unsound = torch.zeros((), device=device)
+
+    def limit(self, micro_batch: int | None, max_length: int) -> None:
+        """Set the rows of a forward pass, as few as a halving on rows of any length asks for."""
+        if self.most_tokens is not None:
+            most = max(1, self.most_tokens // max_length)
+            micro_batch = min(micro_batch or most, most)
+        self.micro_batch = micro_batch
 
     def update(self, taken: Taken, rate: float, seed: Sequence[int], say: Say) -> Measured:
         """Do one update.
@@ -106,14 +118,21 @@ class Updater:
 
         Raises:
             FloatingPointError: Loss or gradient are not finite; nothing was changed. Where the
-                device would have to be waited for, nothing is changed either, but nothing raised:
-                `numbers` have to be looked at.
-            DataError: One row in a forward pass needs more memory than there is.
+                device would have to be waited for, nothing is raised, and neither this nor a later
+                call changes anything: `numbers` have to be looked at.
+            DataError: One row in a forward pass, or the optimizer, needs more memory than there is.
         """
         measured = self._gather(taken, seed, say)
         numbers = measured.numbers
         tokens = float(taken.rows.length.sum())
         numbers["tokens"] = torch.full((), tokens, device=self.device)  # not copied: no wait
+        # Its state is made in the first update, and part of the weights may be changed already.
+        with memory_for("the update, which takes no rows", OTHER_OPTIMIZER):
+            self._change(numbers, rate)
+        return measured
+
+    def _change(self, numbers: dict[str, Tensor], rate: float) -> None:
+        """Add up what the processes have gathered, clip it and change the weights."""
         self._fill_gradients()
         parameters = [one for one in self.model.parameters() if one.grad is not None]
         gradients = [one.grad for one in parameters if one.grad is not None]
@@ -126,11 +145,15 @@ class Updater:
             self._apply(numbers)
         finally:
             self.optimizer.zero_grad(set_to_none=True)
-        return measured
 
     def make_batches(self, taken: Taken) -> Taken:
-        """Return the rows with their micro-batches; any thread may ask for it."""
-        return taken._replace(batches=self._divide(taken, self._size(taken)))
+        """Return the rows with their micro-batches, if memory has room; any thread may ask."""
+        try:
+            return taken._replace(batches=self._divide(taken, self._size(taken)))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        return taken
 
     def _size(self, taken: Taken) -> int:
         count = len(taken.rows)
@@ -143,31 +166,33 @@ class Updater:
         """Gather the gradient; out of memory, begin again with micro-batches of half the size."""
         counts: dict[str, Tensor] | None = None
         while True:
-            start = time.perf_counter()
-            size = self._size(taken)
+            size, start = self._size(taken), time.perf_counter()
             batches = taken.batches
-            if not batches or len(batches[0].input_ids) > size:
-                batches = self._divide(taken, size)
-            waited = time.perf_counter() - start
-            if counts is None:  # once, however often this process begins again: the others do not
-                counts = self._count(batches)
             try:
+                if not batches or len(batches[0].input_ids) > size:
+                    batches = self._divide(taken, size)
+                waited = time.perf_counter() - start
+                if counts is None:  # once, however often this one begins again: others do not
+                    counts = self._count(batches)
                 numbers = self._accumulate(batches, counts, [*seed, taken.first])
-            except torch.OutOfMemoryError as error:
-                if size == 1:
-                    problem = f"one row of {taken.header.max_length} tokens does not fit ({error})"
-                    remedy = "try --activation-checkpointing, shorter rows or a smaller --preset"
-                    raise DataError(problem, remedy) from error
-            else:
                 return Measured(numbers, [_size(batch) for batch in batches], waited)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if size == 1:
+                    with memory_for(f"one row of {taken.header.max_length} tokens", SMALLER):
+                        raise
             # Here the error is gone, and with it what its frames held.
-            del batches
-            taken = taken._replace(batches=())
-            self.optimizer.zero_grad(set_to_none=True)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self.micro_batch = math.ceil(size / 2)
-            say(f"out of memory with {size} rows in a forward pass: going on with half as many")
+            batches, taken = (), taken._replace(batches=())
+            self._halve(size, taken.header.max_length, say)
+
+    def _halve(self, size: int, max_length: int, say: Say) -> None:
+        """Go on with half as many rows, from a gradient of nothing."""
+        self.optimizer.zero_grad(set_to_none=True)
+        free_memory(self.device)
+        self.micro_batch = math.ceil(size / 2)
+        self.most_tokens = self.micro_batch * max_length
+        say(f"out of memory with {size} rows in a forward pass: going on with half as many")
 
     def _accumulate(
         self, batches: Sequence[Batch], counts: Mapping[str, Tensor], seed: Sequence[int]
@@ -221,9 +246,11 @@ class Updater:
             return
         is_finite = numbers["loss"].isfinite() & numbers["grad_norm"].isfinite()
         if self.device.type != "cpu" and hasattr(self.optimizer, "_step_supports_amp_scaling"):
-            # What a loss scaler tells fused optimizers: their kernels change nothing then.
+            # What a loss scaler tells fused optimizers: their kernels change nothing then, nor in
+            # the steps that are done until somebody looks.
+            self._is_unsound = torch.maximum(self._is_unsound, (~is_finite).float())
             self.optimizer.grad_scale = None  # type: ignore[attr-defined]
-            self.optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]
+            self.optimizer.found_inf = self._is_unsound  # type: ignore[attr-defined]
         elif not is_finite:  # waits for the device, unless it is the CPU
             wrong = {name: numbers[name].item() for name in ("loss", "grad_norm")}
             raise FloatingPointError(not_finite(wrong))

@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from tokenizers import Tokenizer
 
 from model.electra import make_electra
+from shards.errors import DataError
 from shards.reader import ShardFolder
 from train.config import pretrain_config
 from train.evaluate import area_under_curve, evaluate, unigram_loss
@@ -36,6 +37,26 @@ def test_an_evaluation_repeats_and_leaves_the_model_in_training(shards_folder):
     assert torch.equal(state, torch.get_rng_state())
     assert model.training
     assert one == evaluate(model, folder, 16, CPU, EXACT)
+
+
+def test_out_of_memory_an_evaluation_goes_on_with_half_as_many_rows(shards_folder):
+    folder = ShardFolder(shards_folder, "validation")
+    torch.manual_seed(0)
+    model = make_electra(model_config(pretrain_config("tiny"), folder.header))
+    expected, forward, lines, most = evaluate(model, folder, 4, CPU, EXACT), model.forward, [], 4
+
+    def small(input_ids, **batch):
+        if len(input_ids) > most:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(input_ids, **batch)
+
+    model.forward = small
+    assert evaluate(model, folder, 16, CPU, EXACT, lines.append) == expected
+    assert [line.split(" rows")[0][-2:].strip() for line in lines] == ["16", "8"]
+    most = 0
+    with pytest.raises(DataError, match="no memory for the evaluation of one row"):
+        evaluate(model, folder, 16, CPU, EXACT)
+    assert model.training
 
 
 def test_an_untrained_model_is_as_good_as_knowing_nothing(shards_folder):

@@ -61,3 +61,39 @@ def test_the_second_ctrl_c_exits_at_once_whatever_threads_do():
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
     process.stdout.close()
+
+
+SLOW_SAVER = """
+import sys, time
+from pathlib import Path
+import train.saver
+from train.config import execution, pretrain_config
+from train.pretrain import start_run
+
+write = train.saver.write_checkpoint
+
+def write_slowly(*given, **more):
+    print("writing", flush=True)
+    time.sleep(1.5)
+    return write(*given, **more)
+
+train.saver.write_checkpoint = write_slowly
+config = pretrain_config("tiny", steps=1, batch_size=2, precision="float32")
+how = execution("tiny", device="cpu", quiet=True)
+start_run(Path(sys.argv[1]), Path(sys.argv[2]), config, how, lambda line: None)
+"""
+
+
+def test_sigterm_again_and_again_while_the_last_checkpoint_is_written_loses_nothing(
+    shards_folder, tmp_path
+):
+    command = [sys.executable, "-c", SLOW_SAVER, str(shards_folder), str(tmp_path / "run")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    for _ in range(2):
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    process.stdout.close()
+    assert (tmp_path / "run" / "checkpoints" / "step-0000001" / "manifest.json").is_file()

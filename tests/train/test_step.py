@@ -1,6 +1,7 @@
 """One update: whole however it is divided, out of memory, over several processes; never of NaN."""
 
 import threading
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from model.language_model import LanguageModel
 from shards.errors import DataError
 from shards.order import share
 from shards.reader import ShardFolder
+from train.batch import to_batches
 from train.optimizer import adamw
 from train.precision import Precision
 from train.step import Taken, Updater, draw_from
@@ -120,7 +122,34 @@ def test_a_row_that_does_not_fit_is_one_line(folder):
         raise torch.OutOfMemoryError("no memory")
 
     updater.model.forward = fail
-    with pytest.raises(DataError, match="one row of 64 tokens does not fit"):
+    with pytest.raises(DataError, match="no memory for one row of 64 tokens"):
+        updater.update(take(folder), 1e-3, SEED, no_words)
+
+
+CPU_IS_FULL = "[enforce fail] not enough memory: you tried to allocate 9 bytes."
+
+
+def test_out_of_memory_in_making_micro_batches_halves_them_too(folder, monkeypatch):
+    updater, lines = make_updater(folder.header), []
+
+    def divide(rows, epochs, header, micro_batch, device):
+        if micro_batch > 8:
+            raise RuntimeError(CPU_IS_FULL)
+        return to_batches(rows, epochs, header, micro_batch, device)
+
+    monkeypatch.setattr("train.step.to_batches", divide)
+    assert updater.make_batches(take(folder)).batches == ()
+    updater.update(updater.make_batches(take(folder)), 1e-3, SEED, lines.append)
+    assert (updater.micro_batch, len(lines)) == (8, 2)
+
+
+def test_an_optimizer_that_does_not_fit_is_one_line_and_other_errors_are_not(folder, monkeypatch):
+    updater = make_updater(folder.header)
+    errors = Mock(side_effect=[RuntimeError(CPU_IS_FULL), RuntimeError("a bug")])
+    monkeypatch.setattr(updater.optimizer, "step", errors)
+    with pytest.raises(DataError, match=r"no memory for the update.*--optimizer adafactor"):
+        updater.update(take(folder), 1e-3, SEED, no_words)
+    with pytest.raises(RuntimeError, match="a bug"):
         updater.update(take(folder), 1e-3, SEED, no_words)
 
 
@@ -153,12 +182,12 @@ def test_where_nobody_waits_for_the_device_its_kernel_changes_nothing(folder):
     updater._apply(numbers | {"grad_norm": torch.tensor(float("inf"))})
     assert_same(weights(updater), before)
     assert [value["step"] for value in updater.optimizer.state.values()] == steps
+    updater._apply(numbers | {"grad_norm": torch.tensor(1.0)})  # a later step, before anybody looks
+    assert_same(weights(updater), before)
+    updater._is_unsound.zero_()
     updater._apply(numbers | {"grad_norm": torch.tensor(1.0)})
-    after = weights(updater)
-    assert not torch.equal(
-        after["network.backbone.embeddings.word_embeddings.weight"],
-        before["network.backbone.embeddings.word_embeddings.weight"],
-    )
+    table = "network.backbone.embeddings.word_embeddings.weight"
+    assert not torch.equal(weights(updater)[table], before[table])
 
 
 def test_a_scaler_skips_an_update_that_overflows_and_tells_nobody(folder):
