@@ -10,14 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from model.activation import APPROXIMATIONS, gelu, gelu_backward
 from model.config import ModelConfig
 from model.initialization import initialize_residual, initialize_weights
 from model.linear import Linear, product
-
-APPROXIMATIONS = {"gelu": "none", "gelu_new": "tanh"}
-"""What torch calls the forms of GELU (https://arxiv.org/abs/1606.08415) that `hidden_act` names."""
 
 
 class FeedForward(nn.Module):
@@ -55,16 +52,14 @@ class _ActivateAndProject(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(states, weight)
         ctx.approximate = approximate
-        return product(F.gelu(states, approximate=approximate), weight, bias)
+        return product(gelu(states, approximate), weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # noqa: ANN401
         states, weight = ctx.saved_tensors
-        activated = F.gelu(states, approximate=ctx.approximate)
+        activated = gelu(states, ctx.approximate)
         grad_weight = grad.t() @ activated
         del activated
         grad_activated = product(grad, weight.t(), None)
-        grad_states = torch.ops.aten.gelu_backward(
-            grad_activated, states, approximate=ctx.approximate
-        )
+        grad_states = gelu_backward(grad_activated, states, ctx.approximate)
         return grad_states, grad_weight, grad.sum(0), None

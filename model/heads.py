@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.activation import Gelu
 from model.config import ModelConfig
-from model.feed_forward import APPROXIMATIONS
 from model.initialization import initialize_weights
 from model.linear import Linear
 from model.spans import LONGEST
@@ -24,7 +24,7 @@ class MaskedLanguageModelHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.dense = Linear(config.hidden_size, config.embedding_size)
-        self.activation = activation(config)
+        self.activation = Gelu(config.hidden_act)
         self.norm = nn.LayerNorm(config.embedding_size, eps=config.layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(config.padded_vocab_size))
         initialize_weights(self, config)
@@ -71,7 +71,7 @@ class SpanBoundaryHead(nn.Module):
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.second_dense = Linear(width, config.embedding_size)
         self.second_norm = nn.LayerNorm(config.embedding_size, eps=config.layer_norm_eps)
-        self.activation = activation(config)
+        self.activation = Gelu(config.hidden_act)
         self.bias = nn.Parameter(torch.zeros(config.padded_vocab_size))
         initialize_weights(self, config)
 
@@ -107,7 +107,7 @@ class ReplacedTokenHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.dense = Linear(config.hidden_size, config.hidden_size)
-        self.activation = activation(config)
+        self.activation = Gelu(config.hidden_act)
         self.dense_prediction = Linear(config.hidden_size, 1)
         initialize_weights(self, config)
 
@@ -128,7 +128,7 @@ class ClassificationHead(nn.Module):
     def __init__(self, config: ModelConfig, num_labels: int) -> None:
         super().__init__()
         self.dense = Linear(config.hidden_size, config.hidden_size)
-        self.activation = activation(config)
+        self.activation = Gelu(config.hidden_act)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.out_proj = Linear(config.hidden_size, num_labels)
         initialize_weights(self, config)
@@ -145,8 +145,3 @@ def vocabulary_logits(
 ) -> Tensor:
     """Return logits (..., V) of features (..., E), those of padding rows of the table left out."""
     return F.linear(features, word_embeddings, bias)[..., :vocab_size]
-
-
-def activation(config: ModelConfig) -> nn.GELU:
-    """Return the activation that `config.hidden_act` names."""
-    return nn.GELU(approximate=APPROXIMATIONS[config.hidden_act])

@@ -35,6 +35,8 @@ TIMED_ROWS, TIMED_LENGTH = {"cpu": 8, "cuda": 64, "mps": 64}, 128
 TIMED_SECONDS = 0.2
 USE_AUTO = "leave it out, and the fastest sound one is chosen"
 
+ON_CPU = "on a CPU, bfloat16 would compile code for every number of tokens, and keep it"
+"""oneDNN, which has its products, does so; no two batches have the same number. Up to 2 GB."""
 HOME = cast(ElectraConfig, PRESETS["home"].model).discriminator
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -83,7 +85,9 @@ def choose_precision(
         DataError: `name` is a format that this device gets wrong.
     """
     if name == "auto":
-        return _choose_fastest(device, shape)
+        if device.type == "cpu":
+            return Precision("float32", f"float32: {ON_CPU}")
+        return find_fastest(device, shape)
     if name == "float32":
         return Precision(name, "float32, as asked for")
     if fault := find_fault(device, DTYPES[name]):
@@ -211,7 +215,8 @@ def fastest(seconds: Mapping[PrecisionName, float], faults: Mapping[str, str]) -
     return Precision(name, f"{name}: {speed[name]:.1f} times as fast as float32{beside}")
 
 
-def _choose_fastest(device: torch.device, shape: ModelConfig) -> Precision:
+def find_fastest(device: torch.device, shape: ModelConfig) -> Precision:
+    """Return the precision in which a layer of `shape` trains fastest, of those that are sound."""
     seconds: dict[PrecisionName, float] = {"float32": time_training(device, torch.float32, shape)}
     faults: dict[str, str] = {}
     names: tuple[PrecisionName, ...] = ("bfloat16", "float16")

@@ -53,7 +53,7 @@ def test_one_graph_serves_all_shapes(family):
     for shape in ((9, 12), (8, 11), (7, 10)):
         given = batch(*shape)
         found, expected = run(compiled, given), run(model, given)
-        assert all(torch.equal(*both) for both in zip(found, expected, strict=True))
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert counter.frame_count == 1
 
 

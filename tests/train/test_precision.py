@@ -11,6 +11,7 @@ from train.precision import (
     autocast,
     choose_precision,
     fastest,
+    find_fastest,
     find_fault,
     is_native,
     time_training,
@@ -84,18 +85,24 @@ def test_less_error_outweighs_a_little_time():
     )
 
 
-def test_auto_takes_on_a_cpu_what_it_has_instructions_for():
-    state = torch.get_rng_state()
+def test_auto_is_float32_on_a_cpu():
     found = choose_precision("auto", CPU)
+    assert found.name == "float32"
+    assert found.reason.startswith("float32: on a CPU, ")
+
+
+def test_the_fastest_is_among_what_the_device_has_instructions_for():
+    state = torch.get_rng_state()
+    found = find_fastest(CPU, HOME)
     assert found.name in ("float32", "bfloat16")
     assert found.name == "float32" or is_native(CPU, torch.bfloat16)
     assert found.reason.startswith(f"{found.name}: ")
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_cpu_without_instructions_stays_at_float32(monkeypatch):
+def test_a_device_without_instructions_stays_at_float32(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
-    found = choose_precision("auto", CPU)
+    found = find_fastest(CPU, HOME)
     assert found.name == "float32"
     assert "bfloat16 is left out: the device has no instructions for it" in found.reason
     asked = choose_precision("bfloat16", CPU)
