@@ -1,4 +1,4 @@
-"""The progress bar of a run."""
+"""How far a run is: the progress bar, and a line for the log at each evaluation."""
 
 from typing import Any
 
@@ -30,3 +30,33 @@ def show(bar: Any, config: PretrainConfig, state: State, line: Line) -> None:  #
     bar.set_postfix_str(f"loss {loss}, {rate}", refresh=False)
     done = state.step if config.seconds is None else int(state.seconds)
     bar.update(min(done, bar.total) - bar.n)
+
+
+def news(config: PretrainConfig, state: State, line: Line) -> str:
+    """Return how far the run is, in a line: losses, in training and held out, and the time left."""
+    if config.seconds is None:
+        where, share = f"step {state.step:,} of {config.steps:,}", state.step / config.steps
+    else:
+        where = f"step {state.step:,}, {state.seconds / 3600:.2f} of {config.hours:g} hours"
+        share = state.seconds / config.seconds
+    held_out = line["validation"]
+    losses = [
+        f"{name.removesuffix('_loss').replace('_', ' ')} {_number(line[name])}, "
+        f"held out {_number(held_out.get(name))}"
+        for name in line
+        if name.endswith("_loss")
+    ]
+    left = state.seconds * max(0, 1 - share) / share
+    ends = f"; {in_time(left)} left" if left >= 1 else ""
+    return f"{where}: {'; '.join(losses)}; {line['tokens_per_second']:,.0f} tokens/s{ends}"
+
+
+def in_time(seconds: float) -> str:
+    """Return seconds in the unit that suits them."""
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

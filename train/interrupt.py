@@ -6,13 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_PRESS = 0.5
 """Seconds in which a second SIGINT is the same key press: from torchrun, after the terminal's."""
+
+SAVING = b"\nfinishing this update and writing a checkpoint; a second Ctrl-C ends at once\n"
 
 
 @dataclass
@@ -39,10 +41,12 @@ def interruptible() -> Iterator[Interrupt]:
     def request(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and first_press:
             if time.monotonic() - first_press[0] > ONE_PRESS:
-                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"\n")
+                _tell(b"\n")
                 os._exit(128 + signal.SIGINT)
         elif number == signal.SIGINT:
             first_press.append(time.monotonic())
+        if not interrupt.requested:
+            _tell(SAVING)
         interrupt.requested = True
 
     before = {number: signal.signal(number, request) for number in SIGNALS}
@@ -51,3 +55,9 @@ def interruptible() -> Iterator[Interrupt]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(line: bytes) -> None:
+    """Write to the terminal, past whatever was interrupted; one that is gone is no error."""
+    with suppress(OSError, ValueError):
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, line)

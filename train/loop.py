@@ -23,7 +23,7 @@ from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
 from train.again import resume_command
 from train.ahead import Ahead
-from train.bar import make_bar, show
+from train.bar import make_bar, news, show
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
 from train.config import Execution
 from train.crew import SharedError
@@ -135,6 +135,7 @@ class Trainer:
         if scores and len(self.validation):
             found = self.evaluate()
             lines[-1]["validation"] = {name: _finite(value) for name, value in found.items()}
+            self.say(news(self.run.config, self.state, lines[-1]))
         metrics.write(lines)
 
     @property

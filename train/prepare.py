@@ -79,7 +79,8 @@ def prepare_resume(
     """Return a run that goes on; its newest whole checkpoint is found.
 
     Raises:
-        DataError: It was started with other shards, or with a model of another origin.
+        DataError: It was started with other shards, or with a model of another origin; or there
+            are checkpoints, none of which is whole.
     """
     if (model is None) is (run.model is None):
         begun = "a model given from Python" if run.model is None else "its preset's model"
@@ -89,9 +90,13 @@ def prepare_resume(
     check_rows(run.config, Path(run.shards), crew)
     device = crew.place(choose_device(execution.device))
     precision = choose_precision(run.config.precision, device)
+    precision = replace(precision, reason=f"{precision.name}, as before")
     newest = next(whole_checkpoints(run.checkpoints, say), None)
     if newest is None:
-        say("no whole checkpoint: starting at step 0")
+        if any(run.checkpoints.glob("step-*[0-9]")):
+            problem = f"every checkpoint in {run.checkpoints} is damaged"
+            raise DataError(problem, "put a whole one back, or delete them all to start over")
+        say("no checkpoint: starting at step 0")
     return Prepared(run, device, precision, newest)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from shards.errors import DataError
 from train.again import resumable, write_execution
+from train.bar import in_time
 from train.checkpoint import delete_partial, model_tensors
 from train.config import Execution, PretrainConfig
 from train.crew import Alone, Crew
@@ -192,7 +193,7 @@ def _train_first(trainer: Trainer) -> None:
     delete_partial(run.checkpoints)
     with (
         interruptible() as interrupt,  # around the saver, which waits for the last checkpoint
-        write_metrics(run.metrics, trainer.state.step) as metrics,
+        write_metrics(run.metrics, trainer.state.step, say) as metrics,
         Saver(
             run.checkpoints,
             keep=execution.keep,
@@ -209,6 +210,11 @@ def _train_first(trainer: Trainer) -> None:
         say(f"networks of your own are not exported: their weights are in {run.checkpoints}")
     else:
         _export(trainer)
+    state = trainer.state
+    say(
+        f"{state.step:,} updates in {in_time(state.seconds)}; {state.tokens:,} tokens, "
+        f"{state.tokens / state.seconds:,.0f} a second"
+    )
     _tell(trainer)
 
 
@@ -228,6 +234,8 @@ def _export(trainer: Trainer) -> None:
         export_model(trainer.run, trainer.model, trainer.state.step, trainer.run.export)
     except DataError as error:  # what was trained is there, and must not be taken for lost
         trainer.say(f"not exported: {error}")
+    else:
+        trainer.say(f"the model for transformers is in {trainer.run.export}")
 
 
 @contextmanager

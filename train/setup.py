@@ -133,9 +133,11 @@ def describe(trainer: Trainer) -> None:
     """Say what is trained, on how many rows."""
     run, config, say = trainer.run, trainer.run.config, trainer.say
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    every = trainer.execution.checkpoint_every
     name = config.preset if run.model is not None else "a model of your own"
     length = f"{config.hours:g} hours" if config.hours else f"{config.steps:,} steps"
     say(f"{name}: {parameters / 1e6:.2f} M parameters on {trainer.device}; {length}")
+    say(f"the run's folder is {run.folder}; a checkpoint each {every:,} updates")
     for stage in trainer.stages:
         train, held_out = (
             len(ShardFolder(Path(run.shards), split, stage.max_length))
@@ -151,4 +153,4 @@ def describe(trainer: Trainer) -> None:
             f"{train:,} training rows, {held_out:,} validation rows"
         )
         if not held_out:
-            say("no validation rows: nothing is evaluated (pack with a larger share)")
+            say("no validation rows: nothing is evaluated (see --validation-fraction of pack)")

@@ -81,8 +81,16 @@ def test_without_a_whole_checkpoint_the_run_starts_over_and_says_so(run_folder, 
     lines = []
     shutil.rmtree(broken / "checkpoints")
     resume_run(broken, {}, None, on_cpu, lines.append)
-    assert "no whole checkpoint: starting at step 0" in lines
+    assert "no checkpoint: starting at step 0" in lines
     assert_same_runs(broken, run_folder)
+
+
+def test_where_every_checkpoint_is_damaged_nothing_starts_over(broken, on_cpu):
+    """A week of training must not be begun again unseen."""
+    for folder in (broken / "checkpoints").iterdir():
+        (folder / "model.safetensors").write_bytes(b"")
+    with pytest.raises(DataError, match="every checkpoint in .* is damaged: put a whole one back"):
+        resume_run(broken, {}, None, on_cpu, print)
 
 
 def test_a_run_that_was_killed_before_its_export_only_exports(run_folder, tmp_path, on_cpu):

@@ -1,0 +1,39 @@
+"""What a person reads while a run is under way."""
+
+from train.bar import in_time, news
+from train.checkpoint import State
+from train.config import pretrain_config
+
+LINE = {
+    "step": 20,
+    "loss": 9.0,
+    "masked_language_model_loss": 7.0681,
+    "sentence_order_loss": None,
+    "tokens_per_second": 7988.4,
+    "validation": {"masked_language_model_loss": 6.9792, "sentence_order_loss": 0.7},
+}
+
+
+def test_an_evaluation_tells_losses_in_training_and_held_out_and_the_time_left():
+    config = pretrain_config("tiny", steps=80)
+    assert news(config, State(step=20, seconds=40.0), LINE) == (
+        "step 20 of 80: masked language model 7.068, held out 6.979; "
+        "sentence order -, held out 0.700; 7,988 tokens/s; 2 minutes left"
+    )
+
+
+def test_a_run_by_the_clock_tells_hours():
+    config = pretrain_config("tiny", hours=2)
+    found = news(config, State(step=20, seconds=1800.0), LINE)
+    assert found.startswith("step 20, 0.50 of 2 hours: ")
+    assert found.endswith("; 1.5 hours left")
+
+
+def test_seconds_are_told_in_the_unit_that_suits_them():
+    assert [in_time(one) for one in (0.4, 59, 600, 5399, 86400)] == [
+        "0 seconds",
+        "59 seconds",
+        "10 minutes",
+        "90 minutes",
+        "24.0 hours",
+    ]
