@@ -89,7 +89,7 @@ def test_where_every_checkpoint_is_damaged_nothing_starts_over(broken, on_cpu):
     """A week of training must not be begun again unseen."""
     for folder in (broken / "checkpoints").iterdir():
         (folder / "model.safetensors").write_bytes(b"")
-    with pytest.raises(DataError, match="every checkpoint in .* is damaged: put a whole one back"):
+    with pytest.raises(DataError, match=r"every checkpoint in .* is damaged: put a whole one back"):
         resume_run(broken, {}, None, on_cpu, print)
 
 
