@@ -40,6 +40,16 @@ ADAM = {"weight_decay": 0.01, "adam_beta2": 0.999, "adam_epsilon": 1e-6}
 ADAM_OF_DECODERS = {"weight_decay": 0.1, "adam_beta2": 0.95, "adam_epsilon": 1e-8}
 """nanoGPT, `train.py`; epsilon: torch's own."""
 
+BEGIN_WITH = {
+    "sgd": "try 0.1, 0.01 and 0.001; no rate is usual for transformers",
+    "lamb": "begin with 0.00176, ALBERT's with 4,096 rows, or less with fewer",
+    "adafactor": "begin with 0.01, its authors' rate",
+}
+"""Learning rates: ALBERT (https://arxiv.org/abs/1909.11942), Adafactor
+(https://arxiv.org/abs/1804.04235, section 9)."""
+RATHER = {"learning_rate": "0.0005", "hours": "0.5", "max_grad_norm": "1", "adam_epsilon": "1e-8"}
+"""What to give where a number is refused that need not be whole."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
@@ -69,8 +79,9 @@ class PretrainConfig:
     max_grad_norm: Annotated[float, "clip gradients to this norm over all weights"] = 1.0
     stages: Annotated[
         tuple[Stage, ...],
-        "row lengths in turn, each with its share of the run: 128:0.9,512:0.1; rows in an update as"
-        " in 128x256:0.9,512x64:0.1, or else as many as keep its tokens the same",
+        "row lengths in turn, each with its share of the run: 128:0.9,512:0.1; a single one needs "
+        "no share: 512; rows in an update as in 128x256:0.9,512x64:0.1, or else as many as keep "
+        "its tokens the same",
         parse_stages,
     ] = ()
     sentence_order: Annotated[
@@ -82,33 +93,41 @@ class PretrainConfig:
     seed: Annotated[int, "seed of every random choice"] = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", restore_stages(self.stages))
-        if self.preset not in PRESETS:
-            raise ValueError(f"--preset {self.preset} is none of {', '.join(PRESETS)}")
+        try:
+            object.__setattr__(self, "stages", restore_stages(self.stages))
+        except ValueError as error:
+            raise ValueError(f"--stages: {error}") from error
+        _check_preset(self.preset)
         is_pair = isinstance(PRESETS[self.preset].model, ElectraConfig)
         if not is_pair and self.sentence_order is not None:
-            raise ValueError(f"--sentence-order is for pairs of networks, not for {self.preset}")
+            problem = f"--sentence-order is for pairs of networks, not for {self.preset}"
+            raise ValueError(f"{problem}: leave it out, or choose a pair such as --preset home")
         _check_positive(self, "steps", "batch_size", "learning_rate", "max_grad_norm")
         _check_positive(self, "adam_epsilon", *(["hours"] if self.hours is not None else []))
         if self.learning_rate > 1:
-            raise ValueError(f"--learning-rate {self.learning_rate} is more than 1")
+            usual = f"give at most 1; {PRESETS[self.preset].learning_rate:g} is the preset's"
+            raise ValueError(f"--learning-rate {self.learning_rate} is more than 1: {usual}")
         for name in ("adam_beta2", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{_flag(name)} {getattr(self, name)} is not from 0 to below 1")
+                problem = f"{_flag(name)} {getattr(self, name)} is not from 0 to below 1"
+                raise ValueError(f"{problem}: give one that is, such as {ADAM[name]:g}")
         if not 0 <= self.seed < 1 << 63:
-            raise ValueError(f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}")
+            problem = f"--seed {self.seed} is not between 0 and {(1 << 63) - 1}"
+            raise ValueError(f"{problem}: give one that is, such as 0")
         self._check_warmup()
 
     def _check_warmup(self) -> None:
         if not 0 <= self.warmup < math.inf or (self.warmup > 1 and self.warmup % 1):
-            raise ValueError(f"--warmup {self.warmup} is neither a share nor a number of updates")
+            problem = f"--warmup {self.warmup} is neither a share nor a number of updates"
+            raise ValueError(f"{problem}: give a share below 1, such as 0.1, or whole updates")
         if self.warmup < 1:
             return
         if self.hours is not None:
             problem = f"--warmup {self.warmup:g} counts updates, which --hours does not"
             raise ValueError(f"{problem}: give a share of the run, below 1")
         if self.warmup > self.steps:
-            raise ValueError(f"--warmup {self.warmup:g} is more than --steps {self.steps}")
+            problem = f"--warmup {self.warmup:g} is more than --steps {self.steps}"
+            raise ValueError(f"{problem}: give {self.steps} or fewer, or a share below 1")
 
     @property
     def warmup_steps(self) -> int:
@@ -170,13 +189,13 @@ def pretrain_config(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> Pretr
     Raises:
         ValueError: The preset is unknown, a value is out of range, or two do not go together.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"--preset {preset} is none of {', '.join(PRESETS)}")
+    _check_preset(preset)
     if "hours" in chosen and "steps" in chosen:
         raise ValueError("--hours and --steps both say when the run ends: give one")
     optimizer = chosen.get("optimizer", "adamw")
     if optimizer not in ("adamw", "muon") and "learning_rate" not in chosen:
-        raise ValueError(f"--optimizer {optimizer} needs --learning-rate: the preset's is AdamW's")
+        problem = f"--optimizer {optimizer} needs --learning-rate, for the preset's is AdamW's"
+        raise ValueError(f"{problem}: {BEGIN_WITH.get(optimizer, 'give one')}")
     own = PRESETS[preset]
     is_decoder = isinstance(own.model, LanguageModelConfig) and own.model.model.is_decoder
     defaults: dict[str, Any] = {
@@ -201,8 +220,16 @@ def execution(preset: PresetName = DEFAULT_PRESET, **chosen: Any) -> Execution: 
 
 def _check_positive(config: PretrainConfig | Execution, *names: str) -> None:
     for name in names:
-        if not 0 < getattr(config, name) < math.inf:
-            raise ValueError(f"{_flag(name)} {getattr(config, name)} is not above 0")
+        value = getattr(config, name)
+        if not 0 < value < math.inf:
+            problem = "is not above 0" if value != math.inf else "is no number to count with"
+            rather = f"one above 0, such as {RATHER[name]}" if name in RATHER else "1 or more"
+            raise ValueError(f"{_flag(name)} {value} {problem}: give {rather}")
+
+
+def _check_preset(preset: str) -> None:
+    if preset not in PRESETS:
+        raise ValueError(f"--preset {preset} is unknown: give one of {', '.join(PRESETS)}")
 
 
 def _flag(name: str) -> str:

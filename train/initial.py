@@ -7,7 +7,7 @@ must have the shape of the preset's; heads that it does not have are drawn anew,
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from model.huggingface_read import read_parts
 from model.language_model import LanguageModel
 from model.network import Network
 from model.parts import Parts, language_model_parts, parts_of
+from model.presets import PRESETS
 from model.transformer import Transformer
 from pipeline.encode import load_tokenizer
 from shards.errors import DataError
@@ -29,6 +30,9 @@ from train.runs import NETWORKS, RUN_FILE, ModelKind, find_export, load_run
 
 FREE = {*DROPOUTS, "initializer_range", "pad_to_multiple_of", "pad_token_id"}
 """Fields of a shape that may differ: the same weights compute the same without dropout."""
+
+OF_THE_DATA = ("vocab_size", "max_position_embeddings")
+"""Fields of a shape that are settled with the data, not by a preset."""
 
 
 class Source(NamedTuple):
@@ -70,6 +74,10 @@ def open_source(folder: Path) -> Source:
     Raises:
         DataError: There are none, or they cannot be read.
     """
+    if not folder.is_dir():
+        problem = f"{folder} is {'a file' if folder.exists() else 'not there'}"
+        remedy = "give a run's folder, one that `python cli.py export` wrote, or a downloaded model"
+        raise DataError(f"{problem}: there are no weights to begin with", remedy)
     if (folder / RUN_FILE).is_file():
         return _open_run(folder)
     place = find_export(folder)
@@ -120,10 +128,11 @@ def initialize(
     common = [name for name in own if name in source.networks]
     if not common:
         problem = f"{source.folder} has a {' and '.join(source.networks)}, not a {' or '.join(own)}"
-        raise DataError(problem, "choose the --preset that it was made with")
+        raise DataError(problem, _choose_preset(source))
     remarks = [f"no {name} in {source.folder}: drawn anew" for name in own if name not in common]
     for name in common:
         _check_shape(source, name, getattr(config, name))
+    for name in common:
         size = getattr(config, name).vocab_size
         anew = _copy(own[name].state_dict(), source.networks[name].state_dict(), size)
         missing = sorted({key.rpartition(".")[0] for key in anew})
@@ -164,13 +173,32 @@ def _check_tokenizer(source: Source, tokenizer: Path) -> None:
 
 
 def _check_shape(source: Source, name: str, shape: ModelConfig) -> None:
-    found, wanted = (
-        {field: value for field, value in asdict(one).items() if field not in FREE}
-        for one in (source.shapes[name], shape)
-    )
-    if different := difference(found, wanted):
+    if different := difference(_fixed(source.shapes[name]), _fixed(shape)):
         problem = f"the {name} in {source.folder} has {different} as the preset's"
-        raise DataError(problem, "choose the --preset that has its shape")
+        raise DataError(problem, _choose_preset(source))
+
+
+def _fixed(shape: ModelConfig) -> dict[str, Any]:
+    return {field: value for field, value in asdict(shape).items() if field not in FREE}
+
+
+def _choose_preset(source: Source) -> str:
+    """Return the remedy that names the presets whose networks have the source's shapes."""
+    found = {name: _fixed(shape) for name, shape in source.shapes.items()}
+    fitting = []
+    for preset, own in PRESETS.items():
+        networks = {name: getattr(own.model, name, None) for name in found}
+        sizes = {name: {field: found[name][field] for field in OF_THE_DATA} for name in found}
+        if all(
+            shape is not None and _fixed(shape) | sizes[name] == found[name]
+            for name, shape in networks.items()
+        ):
+            fitting.append(preset)
+    if fitting:
+        return f"its shape is that of --preset {' or '.join(fitting)}: choose that"
+    shape = next(iter(source.shapes.values()))
+    layers = f"{shape.num_hidden_layers} layers of {shape.hidden_size}"
+    return f"no preset has its shape ({layers}): leave --init-from out, or give another model"
 
 
 def _copy(own: Mapping[str, Tensor], found: Mapping[str, Tensor], vocab_size: int) -> list[str]:

@@ -26,7 +26,12 @@ CPU_PROCESS = 250_000_000
 CPU_ALLOCATOR = 120_000_000
 """What glibc keeps though it was freed: 90 to 115 MB in steps of `tiny` and `home` with activations
 of 50 to 600 MB."""
-CPU_OVERHEAD = CPU_PROCESS + CPU_LIBRARIES + CPU_ALLOCATOR
+CPU_FILES = 150_000_000
+"""Code of libraries and pages of shards: 200 to 270 MB were resident at the peak, where all else
+was 50 to 120 MB less than is counted. With it `tiny` (16 rows of 128) is 740 MB, and took 704 to
+736; `electra-small` (8 rows) 1,341, and took 1,349 (`peak_memory` of 30 steps with an evaluation
+and checkpoints; vocabulary 8,000, float32, one thread)."""
+CPU_OVERHEAD = CPU_PROCESS + CPU_LIBRARIES + CPU_ALLOCATOR + CPU_FILES
 CUDA_CONTEXT = 500_000_000
 """Driver, kernels and cuBLAS's workspace. Some 300 MB since kernels are loaded when first called
 (https://github.com/pytorch/pytorch/issues/107667), more the newer the card: a guess."""
@@ -204,14 +209,12 @@ def _fit(
 
 def _explain(best: Choice, fits: list[Choice], budget: int) -> str:
     """Return what was chosen and why, in a sentence."""
-    rows = number_of(best.micro_batch, "row")
-    one_pass = "1 row" if best.micro_batch == 1 else f"all {rows}"
     division = (
-        f"{one_pass} in one forward pass: "
+        in_one_pass(best.micro_batch)
         if best.micro_batches == 1
-        else f"{best.micro_batches:,} micro-batches of {rows}: "
+        else f"{best.micro_batches:,} micro-batches of {number_of(best.micro_batch, 'row')}"
     )
-    taken = f"{division}{in_units(best.memory.total)} of {in_units(budget)}"
+    taken = f"{division}: {in_units(best.memory.total)} of {in_units(budget)}"
     if not best.activation_checkpointing:
         return f"{taken}, with all activations kept"
     kept = next((fit for fit in fits if not fit.activation_checkpointing), None)
@@ -219,20 +222,51 @@ def _explain(best: Choice, fits: list[Choice], budget: int) -> str:
     return f"{taken}, with activation checkpointing: without, {without} would fit"
 
 
+def in_one_pass(rows: int) -> str:
+    """Return how a batch of so many rows goes through the networks where it is not divided."""
+    return f"{'1 row' if rows == 1 else f'all {rows:,} rows'} in one forward pass"
+
+
+def tell_apart(one: int, other: int) -> tuple[str, str]:
+    """Return two sizes in bytes with as many digits as tell them apart."""
+    words = in_units(one), in_units(other)
+    if words[0] == words[1]:
+        words = f"{one / 1e6:,.1f} MB", f"{other / 1e6:,.1f} MB"
+    return words if words[0] != words[1] else (f"{one:,} bytes", f"{other:,} bytes")
+
+
 def _too_large(training: Training, budget: int, batch_size: int, checkpoints: bool) -> DataError:
     """Return the error that says what would fit."""
-    length, preset = training.header.max_length, training.config.preset
     least = predict_memory(training, batch_size, 1, checkpoints)
     kept = least.total - least.activations - least.overhead
+    parts = {
+        "weights and what belongs to them": kept,
+        "activations": least.activations,
+        "the process and its libraries": least.overhead,
+    }
+    largest = max(parts, key=lambda name: parts[name])
     how = " with activation checkpointing" if checkpoints else ""
+    taken, given = tell_apart(least.total, budget)
     problem = (
-        f"{preset} on one row of {length} tokens takes {in_units(least.total)}{how}, "
-        f"{in_units(kept)} of it for weights and what belongs to them; --memory is "
-        f"{in_units(budget)}"
+        f"{training.config.preset} on one row of {training.header.max_length} tokens takes {taken}"
+        f"{how}, {in_units(parts[largest])} of it for {largest}; --memory is {given}"
     )
+    ways = [f"give --memory {math.ceil(least.total / 1e6)}MB or more"]
+    if least.overhead < budget:
+        ways += ["a smaller --preset"]
+        ways += _ways(training, least, budget, batch_size, checkpoints)
+    return DataError(problem, " or ".join(ways))
+
+
+def _ways(
+    training: Training, least: Memory, budget: int, batch_size: int, checkpoints: bool
+) -> list[str]:
+    """Return what makes one row fit, or brings it nearer, without more memory."""
     ways = [] if checkpoints else ["--activation-checkpointing"]
-    if kept + least.overhead <= budget:
+    if least.total - least.activations <= budget:
         ways.append("shorter rows")
-    elif training.config.optimizer not in ("sgd", "adafactor"):
-        ways.append("--optimizer adafactor, which keeps next to nothing")
-    return DataError(problem, f"try {', '.join([*ways, 'a smaller --preset'])} or more memory")
+    if training.config.optimizer != "adafactor":
+        frugal = replace(training, config=replace(training.config, optimizer="adafactor"))
+        if predict_memory(frugal, batch_size, 1, checkpoints).total <= budget:
+            ways.append("--optimizer adafactor with a --learning-rate for it")
+    return ways

@@ -1,57 +1,37 @@
 """What a run will be, told before anything is started: memory, time, disk."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from model.config import ElectraConfig
+from pipeline.tables import number_of
+from train.available import Available, available_memory
 from train.config import Execution, PretrainConfig
 from train.device import choose_device
 from train.initial import make_model
-from train.memory import Choice, Memory, Training, largest_micro_batch, predict_memory
+from train.memory import (
+    Choice,
+    Memory,
+    Training,
+    in_one_pass,
+    largest_micro_batch,
+    predict_memory,
+)
 from train.plan_disk import Disk, predict_disk
 from train.plan_rows import VOCAB_SIZE, PlannedRows, plan_rows
+from train.plan_stage import StagePlan, plan_stage
 from train.precision import Precision, choose_precision
 from train.runs import ModelKind, main_shape
-from train.stages import Stage, first_steps
-from train.trial import Trial, try_training
+from train.step import Taken
+from train.trial import Trial, explain_excess, fit_trial, try_training
 
 Say = Callable[[str], None]
-
-SCORING = 0.5
-"""Of the time of training on a row, what it takes to score it: 0.39 with `home`, 0.46 with `tiny`,
-0.60 with `bert-mini`, on a CPU in float32."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StagePlan:
-    """One stage of a run.
-
-    Attributes:
-        max_length: Of its rows, in tokens.
-        batch_size: Rows of an update.
-        steps: Updates.
-        choice: How a batch is divided.
-        trial: How fast it was here.
-        evaluations: Times that the model is scored.
-        evaluation_hours: They take, by estimate; a part of `hours`.
-        hours: It takes.
-        epochs: How often it goes through its rows; None: without shards nobody knows.
-    """
-
-    max_length: int
-    batch_size: int
-    steps: int
-    choice: Choice
-    trial: Trial
-    evaluations: int
-    evaluation_hours: float
-    hours: float
-    epochs: float | None
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +44,7 @@ class Plan:
         parameters: Of each network, and "total", where what two networks share counts once.
         precision: Which, and why.
         stages: At least one.
-        disk: What the run's folder takes.
+        disk: What the run's folder takes; None: the steps are not known.
         assumed: What is not known and was assumed, in sentences.
     """
 
@@ -73,18 +53,18 @@ class Plan:
     parameters: dict[str, int]
     precision: Precision
     stages: tuple[StagePlan, ...]
-    disk: Disk
+    disk: Disk | None
     assumed: tuple[str, ...]
 
     @property
-    def hours(self) -> float:
-        """Return the hours of the whole run."""
-        return sum(stage.hours for stage in self.stages)
+    def hours(self) -> float | None:
+        """Return the hours of the whole run; None: there is no speed."""
+        return _sum([stage.hours for stage in self.stages])
 
     @property
-    def steps(self) -> int:
-        """Return the updates of the whole run."""
-        return sum(stage.steps for stage in self.stages)
+    def steps(self) -> int | None:
+        """Return the updates of the whole run; None: there is no speed."""
+        return _sum([stage.steps for stage in self.stages])
 
     @property
     def memory(self) -> Memory:
@@ -116,20 +96,25 @@ def make_plan(
     device = choose_device(execution.device)
     rows = plan_rows(config, shards, vocab_size)
     precision = choose_precision(config.precision, device, main_shape(rows.kind))
+    free = available_memory(device)  # before trials, which leave some of it with the allocator
     choices = _choose(config, execution, rows, precision, device, say)
     stages = []
     for number, stage in enumerate(rows.stages):
         choice = choices[stage.max_length]
-        trial = _try_stage(config, rows, stage, choice, precision, device, seconds, say)
-        stages.append(_plan_stage(config, execution, rows, number, choice, trial))
-    parameters, steps = count_parameters(rows.kind), sum(stage.steps for stage in stages)
+        training = _training(config, rows, stage.max_length, precision, device)
+        taken = rows.take(stage, config.seed)
+        trial, remarks = _try_stage(training, taken, choice, precision, device, free, seconds, say)
+        stages.append(plan_stage(config, execution, rows, number, choice, trial, remarks))
+    parameters, steps = count_parameters(rows.kind), _sum([stage.steps for stage in stages])
     return Plan(
         preset=config.preset,
         device=device.type,
         parameters=parameters,
         precision=precision,
         stages=tuple(stages),
-        disk=predict_disk(execution, steps, stages[0].choice.memory, parameters),
+        disk=None
+        if steps is None
+        else predict_disk(execution, steps, stages[0].choice.memory, parameters),
         assumed=(*rows.assumptions, *_guesses(device)),
     )
 
@@ -153,8 +138,10 @@ def _choose(
             choice = largest_micro_batch(training, execution.memory, batch_size, checkpoints)
             checkpoints = choice.activation_checkpointing
             reason = f"as asked for; --memory has room for {choice.micro_batch:,}"
+        elif execution.micro_batch is not None:
+            reason = "as asked for"
         else:
-            reason = "as asked for; --memory chooses what fits"
+            reason = f"{in_one_pass(batch_size)}; --memory chooses what fits"
         if execution.memory is None or (execution.micro_batch or batch_size) < choice.micro_batch:
             micro_batch = min(execution.micro_batch or batch_size, batch_size)
             memory = predict_memory(training, batch_size, micro_batch, bool(checkpoints))
@@ -170,19 +157,27 @@ def _choose(
 
 
 def _try_stage(
-    config: PretrainConfig,
-    rows: PlannedRows,
-    stage: Stage,
+    training: Training,
+    taken: Taken,
     choice: Choice,
     precision: Precision,
     device: torch.device,
+    available: Available | None,
     seconds: float,
     say: Say,
-) -> Trial:
-    say(f"training on rows of {stage.max_length} for {seconds:g} seconds, to see how fast ...")
-    training = _training(config, rows, stage.max_length, precision, device)
-    taken = rows.take(stage, config.seed)
-    return try_training(training, choice, taken, precision, device, seconds, say)
+) -> tuple[Trial | None, tuple[str, ...]]:
+    """Return how fast a stage is, with fewer rows at a time where memory asks for it, and why."""
+    length = training.header.max_length
+    tried: Choice | None = choice
+    remarks: tuple[str, ...] = ()
+    if available is not None and choice.memory.total > available.free:
+        tried = fit_trial(training, choice, len(taken.rows), available.free)
+        remarks = (explain_excess(choice, tried, available),)
+    if tried is None:
+        return None, remarks
+    at_a_time = number_of(tried.micro_batch, "row")
+    say(f"training on {at_a_time} of {length} at a time, for {seconds:g} seconds ...")
+    return try_training(training, tried, taken, precision, device, seconds, say), remarks
 
 
 def _training(
@@ -201,40 +196,10 @@ def _training(
     )
 
 
-def _plan_stage(
-    config: PretrainConfig,
-    execution: Execution,
-    rows: PlannedRows,
-    number: int,
-    choice: Choice,
-    trial: Trial,
-) -> StagePlan:
-    """Return a stage's updates, by its share of the steps or of the hours, and their time."""
-    stage = rows.stages[number]
-    batch_size, there_are = stage.batch_size or 1, rows.count(stage.max_length)
-    update = trial.seconds_per_update
-    evaluate_every = execution.evaluate_every or execution.checkpoint_every
-    scoring = SCORING * update / batch_size * rows.count_scored(stage.max_length)
-    if config.seconds is not None:
-        first = 0
-        steps = int(config.seconds * stage.share / (update + scoring / evaluate_every))
-    else:
-        first, end = (*first_steps(rows.stages, config.steps), config.steps)[number : number + 2]
-        steps = end - first
-    is_last = number == len(rows.stages) - 1
-    evaluations = (first + steps) // evaluate_every - first // evaluate_every
-    evaluations += bool(is_last and steps and (first + steps) % evaluate_every)  # at the end
-    return StagePlan(
-        max_length=stage.max_length,
-        batch_size=batch_size,
-        steps=steps,
-        choice=choice,
-        trial=trial,
-        evaluations=evaluations,
-        evaluation_hours=evaluations * scoring / 3600,
-        hours=(steps * update + evaluations * scoring) / 3600,
-        epochs=None if there_are is None else steps * batch_size / there_are,
-    )
+def _sum(numbers: Sequence[Number | None]) -> Number | None:
+    """Return a sum; None where a part of it is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known[1:], known[0]) if len(known) == len(numbers) else None
 
 
 def count_parameters(kind: ModelKind) -> dict[str, int]:
@@ -262,7 +227,8 @@ def _guesses(device: torch.device) -> tuple[str, ...]:
 def as_json(plan: Plan) -> dict[str, Any]:
     """Return a plan as JSON has it."""
     document = asdict(plan)
-    document["disk"]["total"] = plan.disk.total
+    if plan.disk is not None:
+        document["disk"]["total"] = plan.disk.total
     for stage, found in zip(document["stages"], plan.stages, strict=True):
         stage["choice"]["memory"]["total"] = found.choice.memory.total
     return document | {"hours": plan.hours, "steps": plan.steps}

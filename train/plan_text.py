@@ -4,7 +4,9 @@ from dataclasses import asdict
 
 from pipeline.tables import align, in_units, number_of
 from train.memory import Memory
-from train.plan import Plan, StagePlan
+from train.plan import Plan
+from train.plan_disk import Disk
+from train.plan_stage import StagePlan
 
 WORDS = {
     "optimizer": "optimizer's state",
@@ -31,10 +33,9 @@ def plan_text(plan: Plan) -> str:
         lines += ["", *_stage(stage)]
     lines += [
         "",
-        *_section("disk", _disk(plan)),
+        *_section("disk", [("not known", "")] if plan.disk is None else _disk(plan.disk)),
         "",
-        f"in all {number_of(plan.steps, 'step')}, {in_hours(plan.hours)}; checkpoints are written "
-        "while training goes on",
+        f"in all {_length(plan)}; checkpoints are written while training goes on",
         *(f"note: {sentence}" for sentence in plan.assumed),
     ]
     return "\n".join(lines)
@@ -47,6 +48,13 @@ def in_hours(hours: float) -> str:
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:,.1f} days"
 
 
+def _length(plan: Plan) -> str:
+    """Return steps and hours of a run, as far as they are known."""
+    steps = "" if plan.steps is None else number_of(plan.steps, "step")
+    hours = "a time that is not known" if plan.hours is None else in_hours(plan.hours)
+    return ", ".join(filter(None, (steps, hours)))
+
+
 def _section(title: str, table: list[tuple[str, str]]) -> list[str]:
     return [title, *(f"  {line}" for line in align(table))]
 
@@ -56,8 +64,10 @@ def _memory(stage: StagePlan) -> list[tuple[str, str]]:
     parts = [(WORDS.get(name, name), in_units(size)) for name, size in asdict(memory).items()]
     table = [part for part, size in zip(parts, asdict(memory).values(), strict=True) if size]
     table.append(("in all", in_units(memory.total)))
-    if stage.trial.peak_memory is not None:
-        table.append(("measured, of tensors", in_units(stage.trial.peak_memory)))
+    trial = stage.trial
+    is_tried = trial is not None and trial.micro_batch == stage.choice.micro_batch
+    if is_tried and trial is not None and trial.peak_memory is not None:
+        table.append(("measured, of tensors", in_units(trial.peak_memory)))
     return table
 
 
@@ -69,25 +79,37 @@ def _stage(stage: StagePlan) -> list[str]:
         ("rows of an update", f"{stage.batch_size:,}"),
         ("micro-batches", division),
         ("activations", kept),
-        ("tokens a second", f"{trial.tokens_per_second:,.0f}"),
-        ("seconds an update", f"{trial.seconds_per_update:.3g}"),
-        ("of the device's matrix products", f"{trial.flops_utilisation:.0%}"),
-        ("steps", f"{stage.steps:,}"),
-        ("evaluations", f"{stage.evaluations:,}"),
-        ("they take about", in_hours(stage.evaluation_hours)),
-        ("time in all", in_hours(stage.hours)),
     ]
-    if stage.epochs is not None:
-        table.append(("epochs", f"{stage.epochs:.2f}"))
-    timed = number_of(trial.micro_batches, "micro-batch").replace("batchs", "batches")
+    speed = "no speed"
+    if trial is not None:
+        table += [
+            ("tokens a second", f"{trial.tokens_per_second:,.0f}"),
+            ("seconds an update", f"{trial.seconds_per_update:.3g}"),
+            ("of the device's matrix products", f"{trial.flops_utilisation:.0%}"),
+        ]
+        timed = number_of(trial.micro_batches, "micro-batch").replace("batchs", "batches")
+        of = "" if trial.micro_batch == choice.micro_batch else f" of {trial.micro_batch:,}"
+        speed = f"speed: {timed}{of} timed"
+    known = [
+        ("steps", None if stage.steps is None else f"{stage.steps:,}"),
+        ("evaluations", None if stage.evaluations is None else f"{stage.evaluations:,}"),
+        ("they take about", _hours(stage.evaluation_hours)),
+        ("time in all", _hours(stage.hours)),
+        ("epochs", None if stage.epochs is None else f"{stage.epochs:.2f}"),
+    ]
+    table += [(name, value) for name, value in known if value is not None]
     return [
-        *_section(f"rows of {stage.max_length} tokens (speed: {timed} timed)", table),
+        *_section(f"rows of {stage.max_length} tokens ({speed})", table),
         f"  {choice.reason}",
+        *(f"  {remark}" for remark in stage.remarks),
     ]
 
 
-def _disk(plan: Plan) -> list[tuple[str, str]]:
-    disk = plan.disk
+def _hours(hours: float | None) -> str | None:
+    return None if hours is None else in_hours(hours)
+
+
+def _disk(disk: Disk) -> list[tuple[str, str]]:
     return [
         (
             f"{number_of(disk.checkpoints, 'checkpoint')}",

@@ -38,9 +38,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.max_length < 1 or self.batch_size == 0:
-            raise ValueError(f"--stages: {self} has a number that is not above 0")
+            raise ValueError(f"{self} has a number that is not above 0: give 1 or more")
         if not 0 < self.share <= 1:
-            raise ValueError(f"--stages: the share of {self} is not above 0 and at most 1")
+            problem = f"the share of {self} is not above 0 and at most 1"
+            raise ValueError(f"{problem}: give one such as 0.9")
 
     def __str__(self) -> str:
         """Return how a person writes it."""
@@ -76,8 +77,8 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     stages = []
     for match in found:
         if match is None or (match["share"] is None and len(found) > 1):
-            form = "128:0.9,512:0.1 or 128x256:0.9,512x64:0.1"
-            raise ValueError(f"--stages {text!r} is not of the form {form}")
+            form = "512, 128:0.9,512:0.1 or 128x256:0.9,512x64:0.1"
+            raise ValueError(f"{text!r} is not of the form {form}")
         rows = None if match["rows"] is None else int(match["rows"])
         stages.append(Stage(int(match["length"]), float(match["share"] or 1), rows))
     return restore_stages(stages)
@@ -92,7 +93,7 @@ def restore_stages(stages: Iterable[Stage | Mapping[str, Any]]) -> tuple[Stage, 
     made = tuple(stage if isinstance(stage, Stage) else Stage(**stage) for stage in stages)
     total = sum(map(_exact, made), Fraction())
     if made and total != 1:
-        problem = f"--stages: the shares sum to {float(total):g}, not to 1"
+        problem = f"the shares sum to {float(total):g}, not to 1"
         raise ValueError(f"{problem}: give shares that do, as in 128:0.9,512:0.1")
     return made
 

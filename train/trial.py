@@ -1,17 +1,21 @@
 """How fast a device trains, found by updates that come to nothing: the model is thrown away."""
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from model.flops import step_flops
+from pipeline.tables import number_of
+from train.available import Available
 from train.initial import checkpoint_activations, make_model
-from train.memory import Choice, Training
+from train.memory import BUSY_TOKENS, Choice, Training, predict_memory, tell_apart
 from train.optimizer import make_optimizer
+from train.out_of_memory import SMALLER
 from train.precision import Precision
 from train.speed import peak_memory, peak_rate
 from train.step import Taken, Updater
@@ -28,6 +32,7 @@ class Trial:
         seconds_per_update: Of a whole batch.
         tokens_per_second: Tokens of rows, without padding.
         flops_utilisation: Share of the device's rate of matrix products that the model's own are.
+        micro_batch: Rows of each; fewer than are planned where those do not fit.
         micro_batches: How many were timed.
         peak_memory: Bytes, of the device; None: on a CPU, where more than this was in memory.
     """
@@ -35,6 +40,7 @@ class Trial:
     seconds_per_update: float
     tokens_per_second: float
     flops_utilisation: float
+    micro_batch: int
     micro_batches: int
     peak_memory: int | None
 
@@ -60,6 +66,39 @@ class _Passes:
         self.count += 1
         self.tokens += int(rows.length.sum())
         self.flops += sum(step_flops(self.training.kind, size) for size in measured.sizes)
+
+
+def fit_trial(training: Training, choice: Choice, batch_size: int, free: int) -> Choice | None:
+    """Return the division that a trial may try in so much memory; None: not even a row fits.
+
+    It is the one chosen, or one of micro-batches that just keep a device busy, or of smaller ones.
+    """
+    if choice.memory.total <= free:
+        return choice
+    rows = min(choice.micro_batch // 2, math.ceil(BUSY_TOKENS / training.header.max_length))
+    while rows:
+        checkpoints = choice.activation_checkpointing
+        memory = predict_memory(training, batch_size, rows, checkpoints)
+        if memory.total <= free:
+            parts = math.ceil(batch_size / rows)
+            return replace(choice, micro_batch=rows, micro_batches=parts, memory=memory)
+        rows //= 2
+    return None
+
+
+def explain_excess(choice: Choice, tried: Choice | None, available: Available) -> str:
+    """Return that what is planned does not fit, what was tried instead, and what to do."""
+    is_too_large = choice.memory.total > available.total
+    limit = available.total if is_too_large else available.free
+    takes, there_is = tell_apart(choice.memory.total, limit)
+    rows = number_of(choice.micro_batch, "row")
+    there_is = f"there are only {there_is}" if is_too_large else f"only {there_is} are free"
+    problem = f"{rows} in a forward pass take {takes}, and {there_is}"
+    if tried is None:
+        return f"{problem}; not even one row fits, so nothing was timed: {SMALLER}"
+    memory, fits = f"--memory {available.free // 10**6}MB", tried.micro_batch
+    remedy = f"give {memory}, which chooses what fits, or --micro-batch {fits}"
+    return f"{problem}: {remedy}; timed with {number_of(fits, 'row')}"
 
 
 def try_training(
@@ -97,6 +136,7 @@ def try_training(
         seconds_per_update=whole,
         tokens_per_second=tokens / whole,
         flops_utilisation=passes.flops / computing / peak_rate(device, precision.dtype),
+        micro_batch=updater.micro_batch or choice.micro_batch,
         micro_batches=passes.count,
         peak_memory=None if device.type == "cpu" else peak_memory(device),
     )

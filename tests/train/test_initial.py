@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,8 +52,13 @@ def test_weights_that_do_not_fit_are_refused_by_what_differs(
 ):
     with pytest.raises(DataError, match="has hidden_size 128, not 256 as the preset's"):
         start_from(run_folder, shards_folder, on_cpu, tmp_path, "alectra-small")
-    with pytest.raises(DataError, match="has a discriminator and generator, not a model"):
+    with pytest.raises(DataError, match="not a model: its shape is that of --preset tiny"):
         start_from(run_folder, shards_folder, on_cpu, tmp_path, "bert-tiny")
+    (tmp_path / "README.md").write_text("read me")
+    with pytest.raises(DataError, match=r"README\.md is a file: .*: give a run's folder"):
+        start_from(tmp_path / "README.md", shards_folder, on_cpu, tmp_path)
+    with pytest.raises(DataError, match=r"is not there: .*: give a run's folder"):
+        start_from(tmp_path / "nothing", shards_folder, on_cpu, tmp_path)
     with pytest.raises(DataError, match="no exported model at"):
         start_from(tmp_path, shards_folder, on_cpu, tmp_path)
     shutil.copytree(run_folder / "hf", tmp_path / "hf")
@@ -93,6 +99,26 @@ def test_a_generator_alone_leaves_the_rest_to_chance_or_is_of_another_kind(run_f
     run = load_run(run_folder)
     with pytest.raises(DataError, match="has a model, not a discriminator or generator"):
         initialize(make_model(run.model), run.model, source, run.tokenizer / "tokenizer.json")
+
+
+def test_the_presets_of_a_shape_are_named(run_folder):
+    run = load_run(run_folder)
+    source = open_source(run_folder)
+    home = replace(
+        run,
+        model=model_config(pretrain_config("home"), ShardFolder(Path(run.shards), "train").header),
+    )
+    model = make_model(home.model)
+    tokenizer = run.tokenizer / "tokenizer.json"
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(DataError, match="its shape is that of --preset tiny: choose that"):
+        initialize(model, home.model, source, tokenizer)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    narrow = source.shapes | {
+        "discriminator": replace(source.shapes["discriminator"], num_hidden_layers=9)
+    }
+    with pytest.raises(DataError, match=r"no preset has its shape \(9 layers of 128\)"):
+        initialize(model, home.model, source._replace(shapes=narrow), tokenizer)
 
 
 def test_a_table_that_is_padded_takes_one_that_is_not(stream_folder, on_cpu, tmp_path):

@@ -23,6 +23,7 @@ from train.memory import (
     Training,
     largest_micro_batch,
     predict_memory,
+    tell_apart,
 )
 from train.optimizer import make_optimizer
 from train.plan_rows import plan_rows
@@ -205,7 +206,35 @@ def test_activations_are_computed_again_where_a_micro_batch_would_be_small():
 def test_what_does_not_fit_is_said_with_a_remedy():
     with pytest.raises(DataError, match="one row of 32 tokens takes") as error:
         largest_micro_batch(training("bert-mini"), 10**8, 8)
-    assert "--preset" in error.value.remedy
+    assert "600.0 MB of it for the process and its libraries" in error.value.problem
+    assert error.value.remedy.startswith("give --memory ")
+    assert "--preset" not in error.value.remedy
+
+
+def test_a_remedy_fits_and_no_other_is_given():
+    what = training("tiny")
+    least = predict_memory(what, 8, 1, True)
+    with pytest.raises(DataError, match="one row of 32") as error:
+        largest_micro_batch(what, CPU_OVERHEAD + 10**6, 8)
+    assert "a smaller --preset" in error.value.remedy
+    assert "adafactor" not in error.value.remedy
+    assert "shorter rows" not in error.value.remedy
+    with pytest.raises(DataError, match="one row of 32") as error:
+        largest_micro_batch(what, least.total - 1, 8)
+    assert f"--memory {-(-least.total // 10**6)}MB or more" in error.value.remedy
+    assert "--optimizer adafactor" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (2_000_000_000, 10**9, ("2.0 GB", "1.0 GB")),
+        (1_010_000_000, 10**9, ("1,010.0 MB", "1,000.0 MB")),
+        (1_000_000_001, 10**9, ("1,000,000,001 bytes", "1,000,000,000 bytes")),
+    ],
+)
+def test_sizes_are_told_with_digits_that_differ(one, other, words):
+    assert tell_apart(one, other) == words
 
 
 def _measure(preset, rows, micro_batch, length, checkpoints):

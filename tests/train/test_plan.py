@@ -6,6 +6,7 @@ import torch
 from click.testing import CliRunner
 
 from shards.reader import ShardFolder
+from train.available import Available
 from train.config import execution, pretrain_config
 from train.initial import make_model
 from train.plan import as_json, count_parameters, make_plan
@@ -78,6 +79,45 @@ def test_micro_batches_are_as_asked_for(shards_folder):
     assert stage.choice.reason == "as asked for; --memory has room for 4"
     (stage,) = make(shards_folder, how={"memory": 10**10}).stages
     assert stage.choice.micro_batch == 4
+
+
+def test_where_nothing_was_asked_for_all_rows_go_at_once():
+    (stage,) = make(stages=(Stage(32),)).stages
+    assert stage.choice.reason == "all 4 rows in one forward pass; --memory chooses what fits"
+    assert stage.remarks == ()
+    (stage,) = make(stages=(Stage(32),), how={"micro_batch": 2}).stages
+    assert stage.choice.reason == "as asked for"
+
+
+def plan_with(available, monkeypatch, **chosen):
+    monkeypatch.setattr("train.plan.available_memory", lambda device: available)
+    return make(stages=(Stage(128, 1.0, 256),), **chosen)
+
+
+def test_fewer_rows_are_timed_where_those_planned_do_not_fit(monkeypatch):
+    plan = plan_with(Available(900_000_000, 10**12), monkeypatch)
+    (stage,) = plan.stages
+    assert stage.choice.micro_batch == 256
+    assert stage.trial.micro_batch == 32
+    assert "only 900.0 MB are free: give --memory 900MB, which chooses" in stage.remarks[0]
+    assert stage.remarks[0].endswith("timed with 32 rows")
+    assert stage.remarks[0] in plan_text(plan)
+
+
+@pytest.mark.parametrize("chosen", [{"steps": 10}, {"hours": 2.0}])
+def test_where_no_row_fits_there_is_a_plan_without_a_speed(monkeypatch, chosen):
+    plan = plan_with(Available(10**8, 2 * 10**8), monkeypatch, **chosen)
+    (stage,) = plan.stages
+    assert stage.trial is None
+    assert "there are only 200.0 MB; not even one row fits" in stage.remarks[0]
+    text = plan_text(plan)
+    assert stage.remarks[0] in text
+    assert "parameters" in text
+    assert f"total          {plan.parameters['total']:,}" in text
+    assert "no speed" in text
+    json.dumps(as_json(plan))
+    assert (plan.steps, plan.hours) == (chosen.get("steps"), chosen.get("hours"))
+    assert (plan.disk is None) == ("hours" in chosen)
 
 
 @pytest.mark.parametrize("preset", ["tiny", "bert-tiny", "algpt2-small"])

@@ -49,7 +49,7 @@ def test_what_is_written_is_read_again(stages):
     [
         ("128:0.9,512:0.2", "the shares sum to 1.1, not to 1"),
         ("128:0.5", "the shares sum to 0.5, not to 1"),
-        ("128,512", "'128,512' is not of the form 128:0.9,512:0.1"),
+        ("128,512", "'128,512' is not of the form 512, 128:0.9,512:0.1"),
         ("", "is not of the form"),
         ("128:0.9;512:0.1", "is not of the form"),
         ("128x0:1", "128x0:1.0 has a number that is not above 0"),
