@@ -196,7 +196,7 @@ def _choose_preset(source: Source) -> str:
             fitting.append(preset)
     if fitting:
         return f"its shape is that of --preset {' or '.join(fitting)}: choose that"
-    shape = next(iter(source.shapes.values()))
+    shape = max(source.shapes.values(), key=lambda one: one.num_hidden_layers)
     layers = f"{shape.num_hidden_layers} layers of {shape.hidden_size}"
     return f"no preset has its shape ({layers}): leave --init-from out, or give another model"
 
