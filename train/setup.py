@@ -52,8 +52,9 @@ def new_model(run: Run, say: Say, source: Source | None) -> Model:
     model = make_model(run.model)
     if source is not None:
         tokenizer = Path(run.shards) / "tokenizer" / "tokenizer.json"
+        remarks = initialize(model, run.model, source, tokenizer)
         say(f"weights from {source.folder}")
-        for remark in initialize(model, run.model, source, tokenizer):
+        for remark in remarks:
             say(f"note: {remark}")
     return model
 
