@@ -39,6 +39,7 @@ def test_an_evaluation_repeats_and_leaves_the_model_in_training(shards_folder):
     assert one == evaluate(model, folder, 16, CPU, EXACT)
 
 
+@pytest.mark.slow
 def test_out_of_memory_an_evaluation_goes_on_with_half_as_many_rows(shards_folder):
     folder = ShardFolder(shards_folder, "validation")
     torch.manual_seed(0)

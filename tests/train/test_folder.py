@@ -121,6 +121,7 @@ def test_a_model_of_ones_own_has_no_limit_of_memory(
         (KeyboardInterrupt(), "interrupted: "),
     ],
 )
+@pytest.mark.slow
 def test_a_full_disk_and_ctrl_c_tell_how_to_go_on(
     shards_folder, small_config, on_cpu, tmp_path, monkeypatch, error, said
 ):
@@ -149,6 +150,7 @@ def test_numbers_of_an_evaluation_that_json_has_no_word_for_are_null(
     assert lines[-1]["validation"] == {"hidden_token_loss": None}
 
 
+@pytest.mark.slow
 def test_a_resume_goes_on_with_the_options_of_before(shards_folder, tmp_path):
     folder = tmp_path / "run"
     new = ["--shards", str(shards_folder), "--preset", "tiny", "--steps", "2", "--batch-size", "4"]

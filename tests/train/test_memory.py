@@ -211,6 +211,7 @@ def test_what_does_not_fit_is_said_with_a_remedy():
     assert "--preset" not in error.value.remedy
 
 
+@pytest.mark.slow
 def test_a_remedy_fits_and_no_other_is_given():
     what = training("tiny")
     least = predict_memory(what, 8, 1, True)

@@ -105,6 +105,7 @@ def test_fewer_rows_are_timed_where_those_planned_do_not_fit(monkeypatch):
 
 
 @pytest.mark.parametrize("chosen", [{"steps": 10}, {"hours": 2.0}])
+@pytest.mark.slow
 def test_where_no_row_fits_there_is_a_plan_without_a_speed(monkeypatch, chosen):
     plan = plan_with(Available(10**8, 2 * 10**8), monkeypatch, **chosen)
     (stage,) = plan.stages

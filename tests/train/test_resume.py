@@ -77,6 +77,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(run_folder, broken, on_cp
     assert_same_runs(broken, run_folder)
 
 
+@pytest.mark.slow
 def test_without_a_whole_checkpoint_the_run_starts_over_and_says_so(run_folder, broken, on_cpu):
     lines = []
     shutil.rmtree(broken / "checkpoints")
@@ -233,6 +234,7 @@ def test_a_run_killed_at_many_moments_goes_on_too(command, whole, on_cpu, tmp_pa
     assert_same_runs(tmp_path / "run", whole)
 
 
+@pytest.mark.slow
 def test_a_run_from_old_weights_starts_over_with_them(run_folder, shards_folder, on_cpu, tmp_path):
     config = pretrain_config("tiny", steps=2, batch_size=2, precision="float32")
     for name in ("whole", "run"):
