@@ -54,8 +54,8 @@ def news(config: PretrainConfig, state: State, line: Line) -> str:
 def in_time(seconds: float) -> str:
     """Return seconds in the unit that suits them."""
     if seconds < 60:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _number(value: float | None) -> str:
