@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from model.checks import check_choice, check_divides, check_shares, check_token, check_weights
 
 Activation = Literal["gelu", "gelu_new"]
 Attention = Literal["softmax", "local", "nystrom"]
+Positions = Literal["normal", "sinusoids"]
 SentenceOrder = Literal["neither", "generator", "discriminator", "both"]
 
 SIZES = (
@@ -32,6 +35,7 @@ EMBEDDING_FIELDS = (
     "embedding_dropout_prob",
     "norm_first",
     "initializer_range",
+    "position_initializer",
     "layer_norm_eps",
     "pad_token_id",
     "pad_to_multiple_of",
@@ -59,6 +63,8 @@ class ModelConfig:
         type_vocab_size: Segments a row may have; 0 = none are told apart (GPT-2).
         initializer_range: Standard deviation that weights are drawn with (ELECTRA and ALBERT,
             function `create_initializer` of their `modeling.py`).
+        position_initializer: What the position table is before training: "normal" as all else, or
+            "sinusoids", by which near positions are alike from the first step; learnt all the same.
         layer_norm_eps: Added to the variance in every LayerNorm.
         pad_token_id: Id that fills a row after its last token.
         norm_first: LayerNorm before each block and once at the end (GPT-2), instead of after each
@@ -91,6 +97,7 @@ class ModelConfig:
     max_position_embeddings: int
     type_vocab_size: int = 2
     initializer_range: float = 0.02
+    position_initializer: Positions = "normal"
     layer_norm_eps: float = 1e-12
     pad_token_id: int = 0
     norm_first: bool = False
@@ -112,11 +119,12 @@ class ModelConfig:
         if self.type_vocab_size < 0:
             raise ValueError(f"type_vocab_size is {self.type_vocab_size}; it must be at least 0")
         _check_numbers(self)
-        _check_divides(self, "num_attention_heads", "hidden_size")
-        _check_divides(self, "num_hidden_groups", "num_hidden_layers")
-        _check_choice("hidden_act", self.hidden_act, get_args(Activation))
-        _check_choice("attention", self.attention, get_args(Attention))
-        _check_token("pad_token_id", self.pad_token_id, self.vocab_size)
+        check_divides(self, "num_attention_heads", "hidden_size")
+        check_divides(self, "num_hidden_groups", "num_hidden_layers")
+        check_choice("hidden_act", self.hidden_act, get_args(Activation))
+        check_choice("attention", self.attention, get_args(Attention))
+        check_choice("position_initializer", self.position_initializer, get_args(Positions))
+        check_token("pad_token_id", self.pad_token_id, self.vocab_size)
         _check_attention(self)
 
     @property
@@ -161,8 +169,8 @@ class LanguageModelConfig:
             "sentence_order_weight",
             "span_boundary_weight",
         )
-        _check_weights(self, weights)
-        _check_shares(self, ("mask_replace_prob", "random_replace_prob"))
+        check_weights(self, weights)
+        check_shares(self, ("mask_replace_prob", "random_replace_prob"))
         if self.mask_replace_prob + self.random_replace_prob > 1:
             raise ValueError(
                 f"mask_replace_prob {self.mask_replace_prob} and random_replace_prob "
@@ -174,7 +182,7 @@ class LanguageModelConfig:
             raise ValueError(f"all of {', '.join(weights)} are 0: there is nothing to learn")
         if self.mask_token_id is None:
             raise ValueError("mask_token_id is None; only a decoder does without")
-        _check_token("mask_token_id", self.mask_token_id, self.model.vocab_size)
+        check_token("mask_token_id", self.mask_token_id, self.model.vocab_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +210,8 @@ class ElectraObjective:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_weights(self, ("generator_weight", "discriminator_weight", "sentence_order_weight"))
-        _check_shares(self, ("mask_replace_prob",))
+        check_weights(self, ("generator_weight", "discriminator_weight", "sentence_order_weight"))
+        check_shares(self, ("mask_replace_prob",))
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature is {self.temperature}; it must be finite and above 0")
 
@@ -239,8 +247,8 @@ class ElectraConfig(ElectraObjective):
         for name in ("generator", "discriminator"):
             if getattr(self, name).is_decoder:
                 raise ValueError(f"is_decoder is True in the {name}; ELECTRA reads both ways")
-        _check_choice("sentence_order", self.sentence_order, get_args(SentenceOrder))
-        _check_token("mask_token_id", self.mask_token_id, self.generator.vocab_size)
+        check_choice("sentence_order", self.sentence_order, get_args(SentenceOrder))
+        check_token("mask_token_id", self.mask_token_id, self.generator.vocab_size)
 
 
 def _check_numbers(config: ModelConfig) -> None:
@@ -269,31 +277,3 @@ def _check_attention(config: ModelConfig) -> None:
         raise ValueError(f"conv_kernel_size is {config.conv_kernel_size}; it must be odd, or 0")
     if config.conv_kernel_size < 0:
         raise ValueError(f"conv_kernel_size is {config.conv_kernel_size}; it must be at least 0")
-
-
-def _check_weights(config: Any, names: tuple[str, ...]) -> None:  # noqa: ANN401
-    for name in names:
-        if not 0 <= getattr(config, name) < math.inf:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be finite and >= 0")
-
-
-def _check_shares(config: Any, names: tuple[str, ...]) -> None:  # noqa: ANN401
-    for name in names:
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(f"{name} is {getattr(config, name)}; it must be in [0, 1]")
-
-
-def _check_divides(config: ModelConfig, part: str, whole: str) -> None:
-    divisor, dividend = getattr(config, part), getattr(config, whole)
-    if dividend % divisor:
-        raise ValueError(f"{part} is {divisor}, which does not divide {whole}, {dividend}")
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; known are {', '.join(known)}")
-
-
-def _check_token(name: str, token_id: int, vocab_size: int) -> None:
-    if not 0 <= token_id < vocab_size:
-        raise ValueError(f"{name} is {token_id}, outside the vocabulary of {vocab_size} tokens")

@@ -9,7 +9,7 @@ Shapes: B rows, T places, N real tokens, E embedding width, H hidden width.
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.initialization import initialize_weights
+from model.initialization import initialize_positions, initialize_weights
 from model.padding import Tokens
 
 
@@ -27,6 +27,8 @@ class Embeddings(nn.Module):
         self.norm = None if config.norm_first else nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.embedding_dropout_prob)
         initialize_weights(self, config)
+        if config.position_initializer == "sinusoids":
+            initialize_positions(self.position_embeddings, config)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor | None, tokens: Tokens) -> Tensor:
         """Return the embeddings (N, E) of the real tokens of rows (B, T).

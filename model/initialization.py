@@ -6,9 +6,13 @@ LayerNorm last (`truncated_normal_initializer` in bert's, albert's and electra's
 normal, cut off at two standard deviations. Biases are 0; LayerNorms keep torch's 1 and 0.
 """
 
+import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
+
+LONGEST_RATIO = 100.0
+"""Of the longest sinusoid to the shortest."""
 
 
 def initialize_weights(module: nn.Module, config: ModelConfig, scale: float = 1.0) -> None:
@@ -28,6 +32,22 @@ def initialize_residual(module: nn.Linear, config: ModelConfig) -> None:
     """Draw the weights of the last product of a block, of which a layer has two."""
     scale = (2 * config.num_hidden_layers) ** -0.5 if config.norm_first else 1.0
     initialize_weights(module, config, scale)
+
+
+def initialize_positions(table: nn.Embedding, config: ModelConfig) -> None:
+    """Make the position table sinusoids (https://arxiv.org/abs/1706.03762, section 3.5).
+
+    They are `config.initializer_range` high, and between 6 and 628 tokens long: there up to 62,832,
+    of which most hardly change within a row of 512.
+    """
+    if not _holds_numbers(table.weight):
+        return
+    positions, width = table.weight.shape
+    rates = LONGEST_RATIO ** (-torch.arange(0, width, 2) / width)
+    angles = torch.arange(positions)[:, None] * rates
+    waves = torch.stack((angles.sin(), angles.cos()), dim=2).flatten(1)[:, :width]
+    with torch.no_grad():
+        table.weight.copy_(config.initializer_range * waves)
 
 
 def _holds_numbers(weight: Tensor) -> bool:

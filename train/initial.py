@@ -28,7 +28,13 @@ from shards.manifest import difference
 from train.checkpoint import load_weights, newest_checkpoint
 from train.runs import NETWORKS, RUN_FILE, ModelKind, find_export, load_run
 
-FREE = {*DROPOUTS, "initializer_range", "pad_to_multiple_of", "pad_token_id"}
+FREE = {
+    *DROPOUTS,
+    "initializer_range",
+    "position_initializer",
+    "pad_to_multiple_of",
+    "pad_token_id",
+}
 """Fields of a shape that may differ: the same weights compute the same without dropout."""
 
 OF_THE_DATA = ("vocab_size", "max_position_embeddings")

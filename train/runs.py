@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model.config import ElectraConfig, LanguageModelConfig, ModelConfig
-from model.presets import configure
+from model.configure import configure
 from shards.errors import DataError
 from shards.files import write_text
 from shards.format import ShardHeader

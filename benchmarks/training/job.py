@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from model.config import ElectraConfig, ModelConfig
+from model.configure import configure
 from model.flops import BatchSize
-from model.presets import PAIRS, PairName, configure
+from model.presets import PAIRS, PairName
 from shards.format import ShardHeader, unpack_masks
 from shards.order import Order, fitting_block, share
 from shards.reader import ShardFolder

@@ -1,5 +1,6 @@
 """Weights before training, as the papers state them."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -43,3 +44,23 @@ def test_before_norms_weights_are_normal_and_what_is_added_is_smaller(micro: Mod
         expected = 0.1 / 8**0.5 if is_added else 0.1
         error = 4 / (2 * parameter.numel()) ** 0.5  # of the standard deviation of so many draws
         assert parameter.std().item() == pytest.approx(expected, rel=error), name
+
+
+def test_positions_may_begin_as_sinusoids(micro: ModelConfig):
+    """A sine and a cosine of each wavelength in turn, as high as `initializer_range`."""
+    shape = {"position_initializer": "sinusoids", "max_position_embeddings": 20}
+    table = language_model(micro, **shape).network.backbone.embeddings.position_embeddings.weight
+    assert table.shape == (20, 48)
+    assert table[0, :4].tolist() == pytest.approx([0.0, 0.1, 0.0, 0.1])
+    assert table[7, 0].item() == pytest.approx(0.1 * math.sin(7))
+    assert table[7, 25].item() == pytest.approx(0.1 * math.cos(7 / 10), rel=1e-5)
+    alike = table @ table[10]
+    assert alike.argsort(descending=True)[:3].sort().values.tolist() == [9, 10, 11]
+    assert table.requires_grad
+
+
+def test_an_odd_width_takes_sinusoids_too(micro: ModelConfig):
+    shape = {"position_initializer": "sinusoids", "embedding_size": 47}
+    table = language_model(micro, **shape).network.backbone.embeddings.position_embeddings.weight
+    assert table.shape[1] == 47
+    assert table[0, -1] == 0

@@ -20,9 +20,10 @@ from transformers import (
 from transformers import ElectraConfig as ElectraShape
 
 from model.config import ElectraConfig, LanguageModelConfig, ModelConfig
+from model.configure import configure
 from model.electra import make_electra
 from model.language_model import LanguageModel
-from model.presets import LANGUAGE_MODELS, PAIRS, PRESETS, configure
+from model.presets import LANGUAGE_MODELS, PAIRS, PRESETS
 
 VOCABULARY = {
     "vocab_size": 100,

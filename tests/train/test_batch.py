@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from model.config import LanguageModelConfig
+from model.configure import configure
 from model.electra import make_electra
 from model.language_model import LanguageModel
 from model.places import Places
-from model.presets import configure
 from model.rows import to_rows
 from shards.format import unpack_masks
 from shards.reader import ShardFolder

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from model.configure import configure
 from model.electra import make_electra
-from model.presets import configure
 from shards.errors import DataError
 from train.config import pretrain_config
 from train.optimizer import adamw, layer_matrices, make_optimizer
