@@ -170,7 +170,8 @@ class Trainer:
         seconds, self.stops = crew.agree(state.seconds + self._lap(), self.interrupt.requested)
         step, processes = state.step + 1, crew.processes
         self.state = replace(self.state, step=step, seconds=seconds, processes=processes)
-        line = {"step": step, "learning_rate": rate, "seconds": seconds}
+        line = {"step": step, "max_length": position.max_length}
+        line |= {"learning_rate": rate, "seconds": seconds}
         order, waited = self.rows.order, taking + measured.waited
         return Pending(line, measured.numbers, order, position, waited, flops)
 
