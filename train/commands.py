@@ -50,7 +50,7 @@ def pretrain(
     from train.crew import join_crew
     from train.pretrain import resume_run, start_run
 
-    how = {one.name: options.pop(one.name) for one in fields(Execution)}
+    how = {one.name: options.pop(one.name) for one in fields(Execution) if one.name in options}
     if resume and out is None:
         raise click.UsageError("--resume needs --out: the folder of the run to go on with")
     if resume and init_from is not None:
@@ -73,12 +73,12 @@ def pretrain(
 
 def _again(out: Path, how: dict[str, Any]) -> dict[str, Any]:
     """Return how to go on with a run: as before, but for the options that were given."""
-    from train.again import read_execution, taken_over
+    from train.again import read_execution, still_holding, taken_over
     from train.runs import load_run
 
     preset = load_run(out).config.preset
     chosen = {name: value for name, value in how.items() if value is not None}
-    kept = read_execution(out)
+    kept = still_holding(read_execution(out), chosen)
     if words := taken_over(kept, chosen, preset):
         click.echo(f"as before: {words}")
     return asdict(make_execution(preset)) | kept | chosen

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,11 @@ def _train(
             trainer = _assemble(prepared, model, execution, crew, say)
         crew.copy(list(model_tensors(trainer.model).values()))
         if crew.process == 0:
-            write_execution(prepared.run.folder, execution)  # as asked; a trainer's is what fits
+            # As asked; a trainer's is what fits.
+            write_execution(prepared.run.folder, execution)
+            trainer.updater.keep = lambda most: write_execution(
+                prepared.run.folder, replace(execution, most_tokens=most)
+            )
             _train_first(trainer)
             return
         trainer.say = lambda line: say(f"process {crew.process}: {line}")

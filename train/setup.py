@@ -94,6 +94,9 @@ def new_trainer(
 
     trainer = Trainer(run, model, optimizer, execution, device, precision, say_above_the_bar)
     trainer.micro_batches = micro_batches
+    if (most := execution.most_tokens) is not None:
+        trainer.updater.most_tokens = most
+        say(f"{most:,} tokens in a forward pass at most: with more there was no memory")
     return trainer
 
 
