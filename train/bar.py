@@ -30,7 +30,8 @@ class Progress:
         seconds, steps = config.seconds, config.steps
         clock = {"bar_format": "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"} if seconds else {}
         self._config, self._say = config, say
-        self._start: State | None = state if seconds is None else None
+        self._start: State | None = None
+        self._is_told = seconds is not None
         self._bar: Any = tqdm(
             total=steps if seconds is None else round(seconds),
             initial=state.step if seconds is None else int(state.seconds),
@@ -65,10 +66,10 @@ class Progress:
 
     def _forecast(self, state: State) -> None:
         """Tell once how long the rest will take, if its end is far and known by steps."""
-        start = self._start
-        if start is None or state.seconds - start.seconds < FORECAST_SECONDS:
+        start = self._start = self._start or state  # not at once: first updates may compile
+        if self._is_told or state.seconds - start.seconds < FORECAST_SECONDS:
             return
-        self._start = None
+        self._is_told = True
         if text := forecast(self._config, start, state):
             self._say(text)
 
