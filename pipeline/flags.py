@@ -132,10 +132,12 @@ class Size(click.ParamType[int]):
                     if size >= self.least:
                         return int(size)
                     if size >= 1:
-                        message = f"{value} is less than {self.least / 1e6:g}MB"
+                        least = f"{self.least / 1e6:g}MB"
+                        message = f"{value} is less than {least}: give that or more"
                         raise click.BadParameter(message, context, parameter)
                 break
-        raise click.BadParameter(f"{value!r} is no size such as 100MB", context, parameter)
+        message = f"{value!r} is no size such as 100MB: give a number and KB, MB, GB or TB"
+        raise click.BadParameter(message, context, parameter)
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):

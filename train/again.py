@@ -16,6 +16,8 @@ from train.config import execution as make_execution
 from train.crew import SharedError
 
 EXECUTION_FILE = "execution.json"
+OF_MEMORY = {"device", "memory", "micro_batch", "activation_checkpointing"}
+"""Options that decide how much memory is taken, or there is."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -42,6 +44,17 @@ def read_execution(folder: Path) -> dict[str, Any]:
     return content
 
 
+def still_holding(kept: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was kept; with another choice of memory, not what running out of it has left.
+
+    Args:
+        kept: What `read_execution` returned.
+        given: Options of this command.
+    """
+    lifted = {"most_tokens"} if given.keys() & OF_MEMORY else set()
+    return {name: value for name, value in kept.items() if name not in lifted}
+
+
 def taken_over(kept: Mapping[str, Any], given: Mapping[str, Any], preset: PresetName) -> str:
     """Return the options that are not given and differ from the defaults, as a person writes them.
 
@@ -54,7 +67,7 @@ def taken_over(kept: Mapping[str, Any], given: Mapping[str, Any], preset: Preset
     words: list[str] = []
     for field in fields(Execution):
         value = kept.get(field.name)
-        if field.name in given or value in (None, getattr(default, field.name)):
+        if field.name in {"most_tokens", *given} or value in (None, getattr(default, field.name)):
             continue
         flag = "--" + field.name.replace("_", "-")
         size = f"{value}B" if field.name == "memory" else str(value)

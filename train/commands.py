@@ -16,6 +16,7 @@ from pipeline.flags import PATH, build, configured_by, data_option, folder, from
 from train.config import Device, Execution, PretrainConfig, pretrain_config
 from train.config import execution as make_execution
 from train.glue_config import GlueConfig
+from train.interrupt import terminable
 
 if TYPE_CHECKING:
     from train.export import Part
@@ -39,6 +40,7 @@ device_option = click.option(
 @configured_by(Execution)
 @click.option("--resume", is_flag=True, help="go on with the run in --out")
 @click.option("--init-from", type=PATH, help="begin with the weights of this run or model folder")
+@terminable()
 def pretrain(
     shards: Path,
     out: Path | None,
@@ -50,11 +52,11 @@ def pretrain(
     from train.crew import join_crew
     from train.pretrain import resume_run, start_run
 
-    how = {one.name: options.pop(one.name) for one in fields(Execution)}
+    how = {one.name: options.pop(one.name) for one in fields(Execution) if one.name in options}
     if resume and out is None:
-        raise click.UsageError("--resume needs --out: the folder of the run to go on with")
+        raise click.UsageError("--resume needs --out: give the folder of the run to go on with")
     if resume and init_from is not None:
-        raise click.UsageError("--init-from begins a new run, --resume goes on with one")
+        raise click.UsageError("--init-from begins a new run, --resume goes on with one: give one")
     with join_crew(how["device"] or "auto") as crew:
         if resume and out is not None:
             chosen = {name: value for name, value in options.items() if given(name)}
@@ -73,12 +75,12 @@ def pretrain(
 
 def _again(out: Path, how: dict[str, Any]) -> dict[str, Any]:
     """Return how to go on with a run: as before, but for the options that were given."""
-    from train.again import read_execution, taken_over
+    from train.again import read_execution, still_holding, taken_over
     from train.runs import load_run
 
     preset = load_run(out).config.preset
     chosen = {name: value for name, value in how.items() if value is not None}
-    kept = read_execution(out)
+    kept = still_holding(read_execution(out), chosen)
     if words := taken_over(kept, chosen, preset):
         click.echo(f"as before: {words}")
     return asdict(make_execution(preset)) | kept | chosen

@@ -144,6 +144,9 @@ class PretrainConfig:
 class Execution:
     """How a run is carried out; all may change at a resume, which else goes on as before.
 
+    Attributes:
+        most_tokens: Of a forward pass: what running out of memory has left; no option.
+
     Raises:
         ValueError: A value is out of range, or two do not go together.
     """
@@ -170,10 +173,11 @@ class Execution:
         str | None, "shell command to run after each checkpoint; $1 is its folder"
     ] = None
     quiet: Annotated[bool, "no progress bar"] = False
+    most_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        optional = ("micro_batch", "memory", "evaluate_every", "keep_every", "log_every")
-        chosen = [name for name in optional if getattr(self, name) is not None]
+        optional = ("micro_batch", "memory", "most_tokens", "evaluate_every", "keep_every")
+        chosen = [name for name in (*optional, "log_every") if getattr(self, name) is not None]
         _check_positive(self, "checkpoint_every", "keep", *chosen)
         if self.keep_every is not None and self.keep_every % self.checkpoint_every:
             multiple = f"a multiple of --checkpoint-every {self.checkpoint_every}"

@@ -14,6 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_PRESS = 0.5
 """Seconds in which a second SIGINT is the same key press: from torchrun, after the terminal's."""
 
+ENDED = b"Error: terminated: run the command again, or go on with --resume if the run has begun\n"
 SAVING = b"\nfinishing this update and writing a checkpoint; a second Ctrl-C ends at once\n"
 
 
@@ -55,6 +56,28 @@ def interruptible() -> Iterator[Interrupt]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within `with`, SIGTERM ends the process at once, as it always does, but with a line.
+
+    It is for all that comes before and after training: where `interruptible` does not reach.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.environ.get("RANK", "0") == "0":  # of a torchrun job, one tells it
+            _tell(ENDED)
+        os._exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(line: bytes) -> None:

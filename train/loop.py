@@ -23,7 +23,7 @@ from shards.reader import ShardFolder
 from shards.shuffled import ShuffledRows
 from train.again import resume_command
 from train.ahead import Ahead
-from train.bar import make_bar, news, show
+from train.bar import Progress, news
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
 from train.config import Execution
 from train.crew import SharedError
@@ -105,7 +105,7 @@ class Trainer:
         self.interrupt = interrupt
         self.start_clock()
         is_quiet = execution.quiet or metrics is None
-        with make_bar(config, self.state, is_quiet=is_quiet) as bar:
+        with Progress(config, self.state, self.say, is_quiet=is_quiet) as bar:
             while not self.is_done:
                 self.pending.append(self.train_step())
                 if saver is not None:
@@ -117,7 +117,7 @@ class Trainer:
                     lines = self.read_numbers()
                     if metrics is not None:
                         self._report(lines, metrics, scores=scores)
-                    show(bar, config, self.state, lines[-1])
+                        bar.show(self.state, lines[-1])
                 if saves and metrics is not None and saver is not None:
                     self._save(metrics, saver)
                 if scores or saves:
@@ -170,7 +170,8 @@ class Trainer:
         seconds, self.stops = crew.agree(state.seconds + self._lap(), self.interrupt.requested)
         step, processes = state.step + 1, crew.processes
         self.state = replace(self.state, step=step, seconds=seconds, processes=processes)
-        line = {"step": step, "learning_rate": rate, "seconds": seconds}
+        line: Line = {"step": step, "max_length": position.max_length}
+        line |= {"learning_rate": rate, "seconds": seconds}
         order, waited = self.rows.order, taking + measured.waited
         return Pending(line, measured.numbers, order, position, waited, flops)
 
@@ -265,9 +266,9 @@ class Trainer:
         if threads != torch.get_num_threads():
             self.say(f"computing with {torch.get_num_threads()} threads, as before")
 
-    def baseline(self) -> float:
-        """Return the loss of guessing by frequency, on rows of the last stage."""
-        self._open(self.stages[-1].max_length)
+    def baseline(self, max_length: int) -> float:
+        """Return the loss of guessing by frequency, on rows of a length."""
+        self._open(max_length)
         return unigram_loss(self.rows.shards, self.validation)
 
     def start_clock(self) -> None:

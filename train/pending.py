@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,13 +37,22 @@ class Pending(NamedTuple):
 
 
 def read(pending: Sequence[Pending]) -> Iterator[tuple[Pending, dict[str, float]]]:
-    """Wait for the device, once, and return the numbers of each step, of which there is one."""
+    """Wait for the device, once, and return the numbers of each step, of which there is one.
+
+    They are of single precision, and as short as still tells that: 0.1, not 0.10000000149011612.
+    """
     names = list(pending[0].numbers)
     values = torch.stack([one.numbers[name].float() for one in pending for name in names])
-    table = values.view(len(pending), len(names)).tolist()  # here the device is waited for
+    table = values.view(len(pending), len(names)).cpu().numpy()  # here the device is waited for
     return (
-        (one, dict(zip(names, row, strict=True))) for one, row in zip(pending, table, strict=True)
+        (one, dict(zip(names, map(_short, row), strict=True)))
+        for one, row in zip(pending, table, strict=True)
     )
+
+
+def _short(value: np.float32) -> float:
+    """Return the number of the fewest digits that is the same in single precision."""
+    return float(str(value))
 
 
 def unsound(problem: str, step: int, order: Order, position: Position) -> SharedError:

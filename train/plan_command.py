@@ -13,7 +13,7 @@ from pipeline.flags import PATH, build, configured_by, given
 from train.config import Execution, PretrainConfig, pretrain_config
 from train.config import execution as make_execution
 
-UNUSED = ("compile", "on_checkpoint", "quiet")
+UNUSED = ("compile", "on_checkpoint", "quiet", "most_tokens")
 """Of how a run is carried out: what a plan does not depend on, or does not try."""
 
 

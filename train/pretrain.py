@@ -1,12 +1,13 @@
 """The `pretrain` stage: shards in, a run out, from its first step or from where it stopped."""
 
 import gc
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.tables import in_units
 from shards.errors import DataError
 from train.again import resumable, write_execution
 from train.bar import in_time
@@ -18,12 +19,13 @@ from train.initial import Source, open_source
 from train.interrupt import interruptible
 from train.lock import lock_run
 from train.loop import Trainer
-from train.metrics import read_metrics, write_metrics
+from train.metrics import Line, read_metrics, write_metrics
 from train.prepare import Prepared, check_empty, prepare_resume, prepare_start, write_run
 from train.resume import check_choices
 from train.runs import Run, load_run
 from train.saver import Saver
 from train.setup import describe, new_model, new_trainer
+from train.speed import peak_memory
 from train.step import Model
 from train.summary import summary
 
@@ -179,7 +181,11 @@ def _train(
             trainer = _assemble(prepared, model, execution, crew, say)
         crew.copy(list(model_tensors(trainer.model).values()))
         if crew.process == 0:
-            write_execution(prepared.run.folder, execution)  # as asked; a trainer's is what fits
+            # As asked; a trainer's is what fits.
+            write_execution(prepared.run.folder, execution)
+            trainer.updater.keep = lambda most: write_execution(
+                prepared.run.folder, replace(execution, most_tokens=most)
+            )
             _train_first(trainer)
             return
         trainer.say = lambda line: say(f"process {crew.process}: {line}")
@@ -204,6 +210,7 @@ def _train_first(trainer: Trainer) -> None:
         _little_garbage(),
     ):
         trainer.train(metrics, saver, interrupt)
+    memory = peak_memory(trainer.device)  # before the export, which is no part of it
     if skipped := trainer.state.skipped_updates:
         say(f"{skipped} of {trainer.state.step:,} updates were skipped by the loss scaler")
     if run.model is None:
@@ -214,18 +221,20 @@ def _train_first(trainer: Trainer) -> None:
     say(
         f"{state.step:,} updates in {in_time(state.seconds)}; {state.tokens:,} tokens, "
         f"{state.tokens / state.seconds:,.0f} a second"
+        f"{'' if memory is None else f'; {in_units(memory)} of memory at most'}"
     )
     _tell(trainer)
 
 
 def _tell(trainer: Trainer) -> None:
     """Tell the last scores on held-out rows, beside guessing."""
-    last: Mapping[str, float | None] | None = None
+    last: Line = {}
     for line in read_metrics(trainer.run.metrics):
-        last = line.get("validation", last)
-    if last is not None:
-        numbers = {name: math.nan if one is None else one for name, one in last.items()}
-        for text in summary(numbers, trainer.baseline()):
+        last = line if "validation" in line else last
+    if last:
+        # Older runs have not written it.
+        max_length = last.get("max_length", trainer.stages[-1].max_length)
+        for text in summary(last["validation"], trainer.baseline(max_length), max_length):
             trainer.say(text)
 
 

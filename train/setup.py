@@ -84,6 +84,7 @@ def new_trainer(
     with memory_for(f"the weights on {device}", "choose a smaller --preset"):
         model = model.to(device)
     if execution.compile:
+        say("the networks are compiled in the first update, which may take minutes")
         model.compile(dynamic=True)
     optimizer = make_optimizer(model, run.config)
 
@@ -93,6 +94,9 @@ def new_trainer(
 
     trainer = Trainer(run, model, optimizer, execution, device, precision, say_above_the_bar)
     trainer.micro_batches = micro_batches
+    if (most := execution.most_tokens) is not None:
+        trainer.updater.most_tokens = most
+        say(f"{most:,} tokens in a forward pass at most: with more there was no memory")
     return trainer
 
 
@@ -138,6 +142,7 @@ def describe(trainer: Trainer) -> None:
     name = config.preset if run.model is not None else "a model of your own"
     length = f"{config.hours:g} hours" if config.hours else f"{config.steps:,} steps"
     say(f"{name}: {parameters / 1e6:.2f} M parameters on {trainer.device}; {length}")
+    say(f"{_rates(config)}; shards in {run.shards}")
     say(f"the run's folder is {run.folder}; a checkpoint each {every:,} updates")
     for stage in trainer.stages:
         train, held_out = (
@@ -155,3 +160,11 @@ def describe(trainer: Trainer) -> None:
         )
         if not held_out:
             say("no validation rows: nothing is evaluated (see --validation-fraction of pack)")
+
+
+def _rates(config: PretrainConfig) -> str:
+    """Return the optimizer, and how its rate goes."""
+    steps, share = config.warmup_steps, config.warmup
+    rises = f"{share:.0%} of the run" if config.hours and share else f"{steps:,} updates"
+    rate = f"learning rate {config.learning_rate:g}, {config.schedule} after {rises} of warm-up"
+    return f"{config.optimizer}, {rate}"

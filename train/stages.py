@@ -78,7 +78,7 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     for match in found:
         if match is None or (match["share"] is None and len(found) > 1):
             form = "512, 128:0.9,512:0.1 or 128x256:0.9,512x64:0.1"
-            raise ValueError(f"{text!r} is not of the form {form}")
+            raise ValueError(f"{text!r} is not of the form {form}: give one that is")
         rows = None if match["rows"] is None else int(match["rows"])
         stages.append(Stage(int(match["length"]), float(match["share"] or 1), rows))
     return restore_stages(stages)

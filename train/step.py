@@ -78,6 +78,7 @@ class Updater:
     Attributes:
         scaler: Scales the loss where the precision needs it.
         most_tokens: What a halving has left of a forward pass; None: there was none.
+        keep: Called with `most_tokens` where it has changed.
         crew: The processes; set it before the first update.
     """
 
@@ -97,6 +98,7 @@ class Updater:
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision.needs_scaler)
         self.crew: Crew = Alone()
         self.most_tokens: int | None = None
+        self.keep: Callable[[int], None] = lambda most_tokens: None
         self._is_unsound = torch.zeros((), device=device)
 
     def limit(self, micro_batch: int | None, max_length: int) -> None:
@@ -192,6 +194,7 @@ class Updater:
         free_memory(self.device)
         self.micro_batch = math.ceil(size / 2)
         self.most_tokens = self.micro_batch * max_length
+        self.keep(self.most_tokens)
         say(f"out of memory with {size} rows in a forward pass: going on with half as many")
 
     def _accumulate(

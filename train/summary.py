@@ -7,15 +7,17 @@ GOOD_AUC = 0.6
 """Below it the discriminator has hardly begun to tell replaced tokens from original ones."""
 
 
-def summary(found: Mapping[str, float | None], baseline: float) -> list[str]:
+def summary(found: Mapping[str, float | None], baseline: float, max_length: int) -> list[str]:
     """Return the last scores in words.
 
     Args:
         found: What `train.evaluate.evaluate` returned last; None: no finite number.
         baseline: The loss of guessing the predicted tokens by frequency, in nats.
+        max_length: Tokens of the rows that were scored.
     """
     scores = {name: math.nan if value is None else value for name, value in found.items()}
-    lines = [f"on held-out rows, where guessing tokens by frequency costs {baseline:.3f} nats:"]
+    guessing = f"guessing tokens by frequency costs {baseline:.3f} nats"
+    lines = [f"on held-out rows of {max_length} tokens, where {guessing}:"]
     if "causal_language_model_loss" in scores:
         return [*lines, *_next_token(scores, baseline)]
     is_pair = "replaced_token_loss" in scores

@@ -1,6 +1,6 @@
 """What a person reads while a run is under way."""
 
-from train.bar import in_time, news
+from train.bar import Progress, forecast, in_time, news, numbers
 from train.checkpoint import State
 from train.config import pretrain_config
 
@@ -37,3 +37,26 @@ def test_seconds_are_told_in_the_unit_that_suits_them():
         "90 min",
         "24.0 h",
     ]
+
+
+def test_the_bar_shows_every_loss_where_the_terminal_is_wide_enough():
+    assert numbers(LINE, 140) == "masked language model 7.068, sentence order -, 7,988 tokens/s"
+    assert numbers(LINE, 100) == numbers(LINE, None) == "loss 9.000, 7,988 tokens/s"
+
+
+def test_a_forecast_goes_by_what_was_done_since_the_start():
+    config = pretrain_config("tiny", steps=500)
+    start, now = State(10, 100.0, 5_000), State(20, 160.0, 65_000)
+    found = forecast(config, start, now)
+    assert found == "at 1,000 tokens/s the other 480 updates take about 48 min"
+    assert forecast(pretrain_config("tiny", steps=21), start, now) == ""
+
+
+def test_a_forecast_is_told_once_where_there_is_no_bar_and_not_by_the_clock():
+    said = []
+    for chosen in ({"steps": 5_000}, {"hours": 2}):
+        config = pretrain_config("tiny", **chosen)
+        with Progress(config, State(), said.append, is_quiet=True) as bar:
+            for minute in range(1, 5):
+                bar.show(State(10 * minute, 60.0 * minute, 60_000 * minute), LINE)
+    assert said == ["at 1,000 tokens/s the other 4,980 updates take about 8.3 h"]

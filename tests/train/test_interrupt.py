@@ -6,7 +6,9 @@ import threading
 import time
 from pathlib import Path
 
-from train.interrupt import interruptible
+import pytest
+
+from train.interrupt import interruptible, terminable
 
 ROOT = Path(__file__).parents[2]
 STUBBORN = """
@@ -97,3 +99,36 @@ def test_sigterm_again_and_again_while_the_last_checkpoint_is_written_loses_noth
     assert process.wait(60) == 0
     process.stdout.close()
     assert (tmp_path / "run" / "checkpoints" / "step-0000001" / "manifest.json").is_file()
+
+
+ENDED_EARLY = """
+import os, signal, sys
+from train.interrupt import interruptible, terminable
+
+@terminable()
+def work():
+    with interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+    print("asked", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+work()
+"""
+
+
+@pytest.mark.parametrize(("rank", "lines"), [(None, 1), ("0", 1), ("1", 0)])
+def test_sigterm_outside_training_ends_at_once_with_a_line(rank, lines):
+    environment = {name: value for name, value in os.environ.items() if name != "RANK"}
+    environment |= {"RANK": rank} if rank else {}
+    command = [sys.executable, "-c", ENDED_EARLY]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 143
+    assert done.stdout == "asked\n"
+    assert done.stderr.count("Error: terminated: run the command again") == lines
+
+
+def test_the_handler_of_sigterm_comes_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with terminable():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -174,6 +174,7 @@ def test_stages_train_on_rows_of_their_length_and_are_scored_on_such(two_lengths
     stages = ({"max_length": 32, "share": 0.5}, {"max_length": 64, "share": 0.5})
     config = pretrain_config("tiny", **fields, stages=stages)
     start_run(two_lengths, tmp_path / "run", config, on_cpu, say_nothing)
+    assert [one["max_length"] for one in numbers(tmp_path / "run")] == [32, 32, 64, 64]
     trainer = make_trainer(tmp_path / "run", on_cpu)
     lengths = []
     for _ in range(4):

@@ -12,12 +12,13 @@ def test_the_summary_says_when_the_loss_is_over_the_baseline():
         "sentence_order_sigma": 0.02,
         "sentence_order_rows": 625,
     }
-    over, under = (summary(scores, baseline) for baseline in (6.5, 7.5))
+    over, under = (summary(scores, baseline, 128) for baseline in (6.5, 7.5))
+    assert over[0].startswith("on held-out rows of 128 tokens, where guessing")
     assert "loss 7.000, 0.500 OVER guessing, as it is trained" in over[1]
     assert "loss 7.000, 0.500 under guessing" in under[1]
     assert "loss 7.250, 0.250 under guessing, with [MASK] at all" in under[2]
     assert len(over) == 5
-    assert "hours of training" in summary(scores | {"replaced_token_auc": 0.55}, 6.5)[-1]
+    assert "hours of training" in summary(scores | {"replaced_token_auc": 0.55}, 6.5, 128)[-1]
 
 
 def test_a_perplexity_that_no_number_holds_is_told_as_such():
@@ -26,4 +27,4 @@ def test_a_perplexity_that_no_number_holds_is_told_as_such():
         "causal_language_model_perplexity": None,
         "word_perplexity": None,
     }
-    assert "nan per token" in summary(scores, 6.5)[-1]
+    assert "nan per token" in summary(scores, 6.5, 128)[-1]
