@@ -28,6 +28,7 @@ PresetName = Literal[
     "algpt2-xl",
     "gpt2-small",
     "nystromformer-base",
+    "hour-mlm",
 ]
 DEFAULT_PRESET: PresetName = "home"
 Device = Literal["auto", "cpu", "cuda", "mps"]
