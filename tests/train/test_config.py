@@ -71,7 +71,7 @@ def test_warm_up_is_a_share_below_1_and_steps_from_1_on(warmup, steps, expected)
         ({"adam_beta2": 1.0}, "--adam-beta2 1.0 is not from 0 to below 1"),
         ({"seed": -1}, "--seed -1 is not between .*: give one that is"),
         ({"optimizer": "lamb"}, "--optimizer lamb needs --learning-rate.*: begin with 0.00176"),
-        ({"preset": "elmo"}, "--preset elmo is unknown: give one of tiny, home"),
+        ({"preset": "elmo"}, "--preset elmo is unknown: give one of tiny, hour, home"),
         (
             {"preset": "bert-tiny", "sentence_order": "both"},
             "for pairs of networks, not for bert.*: leave",
