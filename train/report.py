@@ -13,12 +13,14 @@ from train.runs import load_run
 PANELS = {
     "masked_language_model_loss": "masked tokens, loss in nats",
     "causal_language_model_loss": "next token, loss in nats",
+    "hidden_token_loss": "tokens hidden by [MASK], loss in nats",
     "replaced_token_loss": "replaced tokens, cross-entropy",
+    "replaced_token_auc": "replaced tokens, area under the ROC curve",
     "span_boundary_loss": "masked tokens from the ends of their span, loss in nats",
     "sentence_order_accuracy": "sentence order, accuracy",
     "tokens_per_second": "tokens per second",
 }
-"""What is drawn, where the metrics have it."""
+"""What is drawn, where the metrics have it; some of it is only known of held-out rows."""
 SMOOTHING_STEPS = 50
 """The dark line averages over so many steps."""
 
@@ -75,15 +77,17 @@ def _draw(curves: Curves, picture: Path, title: str) -> None:
     mpl.use("agg")
     from matplotlib import pyplot
 
-    names = [name for name in PANELS if name in curves.columns]
-    figure, axes = pyplot.subplots(-(-len(names) // 2), 2, figsize=(11, 7), layout="constrained")
+    held_out = {name for _, scores in curves.scored for name in scores}
+    names = [name for name in PANELS if name in curves.columns.keys() | held_out]
+    rows = -(-len(names) // 2)
+    figure, axes = pyplot.subplots(rows, 2, figsize=(11, 3.2 * rows), layout="constrained")
     figure.suptitle(title)
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     for axis, name in zip(axes.flat, names, strict=False):
-        values = curves.columns[name]
-        axis.plot(curves.steps, values, color="tab:blue", alpha=0.25, linewidth=0.8)
-        axis.plot(curves.steps, _smooth(values), color="tab:blue", label="training")
+        if values := curves.columns.get(name):
+            axis.plot(curves.steps, values, color="tab:blue", alpha=0.25, linewidth=0.8)
+            axis.plot(curves.steps, _smooth(values), color="tab:blue", label="training")
         points = [(step, scores[name]) for step, scores in curves.scored if name in scores]
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color="tab:orange", label="held out")
