@@ -223,8 +223,10 @@ HOUR_GENERATOR = _bert(128, 2, num_attention_heads=4, **HOUR_CHANGES)
 HOUR = replace(
     TINY,
     model=_pair(HOUR_GENERATOR, HOUR_NETWORK, "discriminator"),
-    steps=15_000,
-    checkpoint_every=1_000,
+    batch_size=64,
+    learning_rate=3e-3,
+    steps=3_200,
+    checkpoint_every=200,
 )
 HOUR_MLM = replace(
     HOUR,
