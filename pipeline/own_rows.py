@@ -47,7 +47,10 @@ def is_there(folder: Path, split: str) -> bool:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Yield every row; lines end at a newline, before which a carriage return may stand."""
+    """Yield every row; lines end at a newline, before which a carriage return may stand.
+
+    Empty lines at the end are passed over; others are for the table or JSON to refuse.
+    """
     read: Callable[[Iterator[Row]], Iterator[Row]]
     read = _read_json if path.suffix == ".jsonl" else _read_table
     number = 0
@@ -55,13 +58,25 @@ def read_rows(path: Path) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", newline="\n") as file:
             lines = (line.removesuffix("\n").removesuffix("\r") for line in file)
             rows = (Row(f"{path}, line {at}", {"": line}) for at, line in enumerate(lines, 1))
-            for number, row in enumerate(read(rows), 1):  # noqa: B007 - it is told afterwards
+            for number, row in enumerate(read(_without_end(rows)), 1):  # noqa: B007 - it is told afterwards
                 yield row
     except UnicodeDecodeError as error:
         problem = f"{path} is not UTF-8 after row {number} ({error})"
         raise DataError(problem, "save it as UTF-8") from error
     if not number:
         raise DataError(f"{path} has no rows", "add some")
+
+
+def _without_end(lines: Iterator[Row]) -> Iterator[Row]:
+    """Leave out empty lines that nothing follows."""
+    empty: list[Row] = []
+    for line in lines:
+        if not line.values[""]:
+            empty.append(line)
+            continue
+        yield from empty
+        empty.clear()
+        yield line
 
 
 def _read_table(lines: Iterator[Row]) -> Iterator[Row]:
@@ -75,7 +90,7 @@ def _read_table(lines: Iterator[Row]) -> Iterator[Row]:
             continue
         if len(fields) != len(header):
             problem = f"it has {len(fields)} fields, the header {len(header)}"
-            raise line.error(problem, "divide columns by one tab, and leave no empty line")
+            raise line.error(problem, "divide columns by one tab, and leave no line empty")
         yield replace(line, values=dict(zip(header, map(_divide, header, fields), strict=True)))
 
 
@@ -88,12 +103,20 @@ def _divide(column: str, text: str) -> str | list[str]:
 def _read_json(lines: Iterator[Row]) -> Iterator[Row]:
     for line in lines:
         try:
-            values = json.loads(line.values[""])
+            values = json.loads(line.values[""], object_pairs_hook=_named_once)
         except (ValueError, RecursionError) as error:
             raise line.error(f"it is not JSON ({error})", "give one object a line") from error
         if not isinstance(values, dict):
             raise line.error("it is JSON, but no object", 'give one a line, as {"text": "..."}')
         yield replace(line, values=values)
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, in which a name that stands twice would hide a value."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError(f"a name stands twice: {', '.join(name for name, _ in pairs)}")
+    return values
 
 
 def value_of(row: Row, column: str) -> Any:  # noqa: ANN401 - JSON

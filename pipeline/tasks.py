@@ -39,7 +39,7 @@ class Task:
         label: Column of the label; test files mostly lack it.
         labels: The label strings in the order of their class numbers; empty for a regression.
         label_range: Lowest and highest score of a regression.
-        metrics: What the leaderboard reports, see `train.scores`.
+        metrics: What the leaderboard reports, see `train.glue.scores`.
         columns: The columns of train and dev files that have no header line.
         symmetric: Whether the order of the two texts means nothing, so that ELECTRA trains on both
             (`double_unordered` in finetune/classification/classification_tasks.py).

@@ -103,6 +103,15 @@ def test_a_regression_of_texts_or_pairs(tmp_path, header):
     assert read_own_examples(task, tmp_path, "dev").labels.dtype == np.float32
 
 
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n\n"])
+@pytest.mark.parametrize("write", [write_tsv, write_jsonl])
+def test_empty_lines_at_the_end_are_no_rows(tmp_path, write, end):
+    write_task(tmp_path, "classification", ["text", "label"], TEXTS, write=write)
+    for path in tmp_path.glob("train.*"):
+        path.write_bytes(path.read_bytes().rstrip(b"\n") + end)
+    assert read_train(tmp_path).first == ["good", "bad", "fine"]
+
+
 def test_windows_line_ends_and_a_byte_order_mark_are_no_text(tmp_path):
     write_task(tmp_path, "classification", ["text", "label"], TEXTS)
     for name in ("task.txt", "train.tsv", "dev.tsv"):
@@ -171,7 +180,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, ending, content, form):
         ("classification", '{"text": "a"', r"train\.jsonl, line 4: it is not JSON"),
         ("classification", "[" * 100_000, "line 4: it is not JSON"),
         ("classification", '["a", "x"]', "it is JSON, but no object"),
-        ("classification", "", "line 4: it is not JSON"),
+        ("classification", "\n{}", "line 4: it is not JSON"),
+        ("classification", '{"text": "a", "label": "x", "text": "b"}', "line 4: .* stands twice"),
         ("multi-label", '{"text": "a", "labels": "x"}', "'labels' has \"x\", which is no list"),
         ("regression", '{"text": "a", "label": "x"}', 'the label "x" is not a number'),
         ("regression", '{"text": "a", "label": NaN}', "the label NaN is not a number"),
@@ -196,7 +206,7 @@ def test_a_wrong_line_is_named(tmp_path, form, line, problem):
     ("content", "problem"),
     [
         ("text\tlabel\na\tx\tx\n", r"train\.tsv, line 2: it has 3 fields, the header 2"),
-        ("text\tlabel\na\tx\n\n", "line 3: it has 1 fields, the header 2.*leave no empty line"),
+        ("text\tlabel\na\tx\n\nb\ty\n", "line 3: it has 1 fields, the header 2.*no line empty"),
         ("text\ttext\na\tx\n", "its header names a column twice"),
         ("text\tlabel\n", r"train\.tsv has no rows"),
         ("", r"train\.tsv has no rows"),
