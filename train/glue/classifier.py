@@ -45,7 +45,7 @@ class Pretrained:
         shape: Of its encoder.
         family: Its model type: "albert", "bert", "electra" or "nystromformer".
         parameters: Weights of the encoder.
-        digest: BLAKE3 of configuration and weights.
+        digest: BLAKE3 of configuration, weights and tokenizer.
         remarks: What was not taken as it is, a sentence each.
     """
 
@@ -94,8 +94,15 @@ def find_model(path: Path) -> Pretrained:
         shape=encoder.config,
         family=found.family.model_type,
         parameters=sum(one.numel() for one in encoder.parameters()),
-        digest="-".join(hash_file(one)[:32] for one in [folder / CONFIG, *weight_files(folder)]),
+        digest=_digest(folder),
         remarks=tuple(found.remarks),
+    )
+
+
+def _digest(folder: Path) -> str:
+    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    return "-".join(
+        hash_file(one)[:32] for one in [folder / CONFIG, *weight_files(folder), *tokenizer]
     )
 
 

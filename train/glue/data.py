@@ -101,8 +101,7 @@ def encode_task(
         examples = read_examples(task, folder, split)
         rows = tokenizer.encode(examples)
         if split == "train":
-            if config.max_train_rows is not None:
-                rows = rows.sample(config.max_train_rows, SAMPLE_SEED)
+            rows = sample_rows(rows, config)
             found.train = rows.both_orders() if settings.both_orders else rows
         else:
             found.dev[split] = rows
@@ -111,6 +110,13 @@ def encode_task(
         if one.path(folder, split).is_file():
             found.test[one.name, split] = tokenizer.encode(read_examples(one, folder, split))
     return found
+
+
+def sample_rows(rows: EncodedRows, config: GlueConfig) -> EncodedRows:
+    """Return the training rows that `--max-train-rows` leaves."""
+    if config.max_train_rows is None:
+        return rows
+    return rows.sample(config.max_train_rows, SAMPLE_SEED)
 
 
 def count_rows(task: Task, split: str, examples: Examples, rows: EncodedRows) -> SplitCounts:

@@ -165,16 +165,10 @@ class _Trainer:
             try:
                 return self._accumulate(indices, size)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if size == 1:
-                    with memory_for(f"one row of {self.rows.max_length} tokens", SMALLER):
-                        raise
+                _check_divisible(error, size, self.rows)
             # Here the error is gone, and with it what its frames held.
             self.optimizer.zero_grad(set_to_none=True)
-            free_memory(self.place.device)
-            self.micro_batch = (size + 1) // 2
-            self.place.say(f"out of memory with {size} rows in a forward pass: going on with half")
+            self.micro_batch = _halve(size, self.place)
 
     def _accumulate(self, indices: NDArray[np.int64], size: int) -> Tensor:
         parts = [indices[begin : begin + size] for begin in range(0, len(indices), size)]
@@ -191,6 +185,26 @@ class _Trainer:
         return torch.stack(losses).sum()
 
 
+def _check_divisible(error: Exception, size: int, rows: EncodedRows) -> None:
+    """Let an error through, unless it says that `size` rows at a time are too many.
+
+    Raises:
+        DataError: It says so of one row.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    if size == 1:
+        with memory_for(f"one row of {rows.max_length} tokens", SMALLER):
+            raise error
+
+
+def _halve(size: int, place: Place) -> int:
+    """Return half of the rows that were too many, once their memory is free."""
+    free_memory(place.device)
+    place.say(f"out of memory with {size} rows in a forward pass: going on with half")
+    return (size + 1) // 2
+
+
 @torch.no_grad()
 def predict(
     classifier: Classifier,
@@ -201,22 +215,31 @@ def predict(
 ) -> NDArray[Any]:
     """Return what the classifier, left in eval mode, tells of the rows, in their order.
 
+    Args:
+        classifier: On the device of `place`.
+        task: What the labels are.
+        rows: Those to tell of.
+        batch_size: Rows of a forward pass at most; fewer where training had fewer.
+        place: Where to compute.
+
     Returns:
         Classes (N,) int64; scores (N,) float32 of a regression, about the task's range; in tagging
         the classes of all tokens that have a label, as `rows.labels`; (N, C) bool of multi-label.
 
     Raises:
-        DataError: The last step has made the weights useless.
+        DataError: The last step has made the weights useless, or one row needs more memory than
+            there is.
     """
     classifier.eval()
-    pad_token_id = classifier.encoder.config.pad_token_id
-    batches = sorted_batches(rows.lengths(), batch_size)
-    found = []
-    for indices in batches:
-        batch = to_batch(rows, indices, pad_token_id).to(place.device)
-        with autocast(place.precision, place.device):
-            found.append(classifier(batch))
-    outputs = torch.cat(found).cpu()
+    size = min(batch_size, place.micro_batch or batch_size)
+    while True:
+        batches = sorted_batches(rows.lengths(), size)
+        try:
+            outputs = _outputs(classifier, rows, batches, place)
+            break
+        except (RuntimeError, MemoryError) as error:
+            _check_divisible(error, size, rows)
+        size = _halve(size, place)
     if not outputs.isfinite().all():
         raise DataError(f"{task.name}: the predictions are not finite", "lower --learning-rate")
     starts, order = rows.label_starts, np.concatenate(batches)
@@ -224,3 +247,16 @@ def predict(
     predictions = np.empty_like(told)
     predictions[spread(starts[order], np.diff(starts)[order])] = told
     return predictions
+
+
+def _outputs(
+    classifier: Classifier, rows: EncodedRows, batches: list[NDArray[np.int64]], place: Place
+) -> Tensor:
+    """Return the outputs (M, C) of the batches, one after another, on the host."""
+    pad_token_id = classifier.encoder.config.pad_token_id
+    found = []
+    for indices in batches:
+        batch = to_batch(rows, indices, pad_token_id).to(place.device)
+        with autocast(place.precision, place.device):
+            found.append(classifier(batch))
+    return torch.cat(found).cpu()

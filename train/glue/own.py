@@ -24,10 +24,10 @@ from train.glue.classifier import (
     save_classifier,
 )
 from train.glue.config import GlueConfig, GlueExecution
-from train.glue.data import SAMPLE_SEED, TaskRows, count_rows
+from train.glue.data import TaskRows, count_rows, sample_rows
 from train.glue.finetune import predict
 from train.glue.place import find_place
-from train.glue.recipes import Settings, settings_of
+from train.glue.recipes import settings_of
 from train.glue.results import Scores, SplitCounts
 from train.glue.row_tokenizer import load_row_tokenizer
 from train.glue.rows import EncodedRows
@@ -124,19 +124,16 @@ def run_own(
             the training diverged.
     """
     check_packages()
-    best = out.with_name(f"{out.name}-best") if config.keep == "best" else None
-    for path in (out, best):
-        if path is not None and path.exists():
-            raise DataError(f"{path} is there already", "choose another --out, or delete it")
+    best = _find_place_for_models(out, config)
     pretrained = find_model(model)
     task = read_own_task(folder)
-    config = replace(config, max_length=row_length(config, pretrained))
-    settings = settings_of(config, task)
     length = row_length(config, pretrained)
+    config = replace(config, max_length=length)
+    settings = settings_of(config, task)
     training = Training(
         pretrained=pretrained,
         task=task,
-        rows=_encode(pretrained, task, folder, config, settings),
+        rows=_encode(pretrained, task, folder, length, config),
         config=config,
         settings=settings,
         place=find_place(execution, pretrained, task, settings, length, say=console.say),
@@ -146,16 +143,11 @@ def run_own(
     classifier = make_classifier(pretrained, task, SEED, True, settings)
     fit(training, classifier, SEED, task.name, best)
     predictions = predict_dev(training, classifier)
-    architecture = save_classifier(out, classifier, pretrained, task)
-    for split, predicted in predictions.items():
-        _write_predictions(training, split, predicted)
-    for (_, split), rows in training.rows.test.items():
-        _write_predictions(training, split, predict(classifier, task, rows, place=training.place))
     results = OwnResults(
         task=str(folder),
         kind=task.kind,
         model=str(model),
-        architecture=architecture,
+        architecture=save_classifier(out, classifier, pretrained, task),
         config=asdict(config),
         settings=asdict(settings),
         counts=training.rows.counts,
@@ -163,24 +155,38 @@ def run_own(
         scores=score_dev(training, predictions),
         majority=score_majority(task, training.rows),
     )
+    for (_, split), rows in training.rows.test.items():
+        predictions[split] = predict(classifier, task, rows, place=training.place)
+    for split, predicted in predictions.items():
+        _write_predictions(training, split, predicted)
     write_text(out / SCORES_FILE, json.dumps(asdict(results), indent=1) + "\n")
     return results
 
 
+def _find_place_for_models(out: Path, config: GlueConfig) -> Path | None:
+    """Return where the model of the best epoch goes, if it is to be kept.
+
+    Raises:
+        DataError: Something is there, or at `out`.
+    """
+    best = out.with_name(f"{out.name}-best") if config.keep == "best" else None
+    for path in (out, best):
+        if path is not None and path.exists():
+            raise DataError(f"{path} is there already", "choose another --out, or delete it")
+    return best
+
+
 def _encode(
-    pretrained: Pretrained, task: Task, folder: Path, config: GlueConfig, settings: Settings
+    pretrained: Pretrained, task: Task, folder: Path, length: int, config: GlueConfig
 ) -> TaskRows:
     """Read and encode all splits; a test split without labels is not among those of `dev`."""
-    length = row_length(config, pretrained)
     tokenizer = load_row_tokenizer(pretrained.folder, length, pretrained.shape.vocab_size)
     found = TaskRows()
     for split in task.rows:
         examples = read_own_examples(task, folder, split)
         rows = tokenizer.encode(examples)
         if split == "train":
-            if config.max_train_rows is not None:
-                rows = rows.sample(config.max_train_rows, SAMPLE_SEED)
-            found.train = rows.both_orders() if settings.both_orders else rows
+            rows = found.train = sample_rows(rows, config)
         elif examples.is_labelled:
             found.dev[split] = rows
         else:

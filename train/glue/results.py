@@ -1,7 +1,7 @@
 """What fine-tuning found: JSON that is written after every seed and that a later run goes on with.
 
-Everything but seconds, device and versions depends on the model, the data and the configuration
-alone, so that a run in pieces and one without a break agree. The page for people is
+Everything but seconds, device, precision and versions depends on the model, the data and the
+configuration alone, so that a run in pieces and one without a break agree. The page for people is
 `train.glue.table`.
 """
 
@@ -51,11 +51,19 @@ class SplitCounts:
         """Whether the file has fewer rows than the official one (unusable ones count)."""
         return self.official is not None and self.in_file + self.skipped < self.official
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file is as long as the official one, and used whole."""
+        is_official = self.official in (None, self.in_file + self.skipped)
+        return is_official and self.rows == self.in_file
+
     def __str__(self) -> str:
         """Return the count, never passing a part off as the whole."""
         words = []
         if self.is_partial:
             words.append("partial")
+        elif self.official is not None and self.in_file + self.skipped > self.official:
+            words.append(f"not the official file of {self.official:,}")
         if self.rows < self.in_file:
             words.append(f"capped, {self.in_file:,} there" if self.is_partial else "capped")
         if not words:
@@ -66,11 +74,12 @@ class SplitCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedResult:
-    """One training: the scores of its last step, and what it took."""
+    """One training: the scores of its last step, where they were got, and in what time."""
 
     seed: int
     scores: Scores
     device: str
+    precision: str
     seconds: float
 
 
@@ -153,10 +162,10 @@ class GlueResults:
 
     Attributes:
         model: Folder of the pretrained model.
-        digest: Hash of its weights.
+        digest: Hashes of its configuration, weights and tokenizer.
         parameters: Weights of its encoder.
         config: The resolved `GlueConfig`, and whether a submission is prepared.
-        versions: Versions of the libraries that the first command used.
+        versions: Versions of the libraries; where commands used several, all of them.
         tasks: In GLUE's order.
     """
 
@@ -203,7 +212,11 @@ def begin_results(fresh: GlueResults, out: Path, *, resume: bool) -> GlueResults
     changed = _difference(kept, fresh)
     if changed:
         raise DataError(f"{path} was made with {changed}", other_out(out))
-    return replace(fresh, tasks=kept.tasks, versions=kept.versions)
+    versions = {
+        name: " and ".join(dict.fromkeys([*kept.versions.get(name, now).split(" and "), now]))
+        for name, now in fresh.versions.items()
+    }
+    return replace(fresh, tasks=kept.tasks, versions=versions)
 
 
 def _difference(kept: GlueResults, fresh: GlueResults) -> str | None:

@@ -63,7 +63,10 @@ def _how(results: GlueResults) -> str:
     chosen = {name: value for name, value in results.config.items() if value is not None}
     options = "; ".join(f"{name} {value}" for name, value in chosen.items())
     devices = dict.fromkeys(
-        seed.device for task in results.tasks for model in MODELS for seed in task.of(model)
+        f"{seed.device} in {seed.precision}"
+        for task in results.tasks
+        for model in MODELS
+        for seed in task.of(model)
     )
     versions = ", ".join(f"{name} {value}" for name, value in results.versions.items())
     settings = "\n".join(
@@ -73,9 +76,9 @@ def _how(results: GlueResults) -> str:
     return (
         "Scores times 100: the median over seeds, and (lowest..highest). They are those of the "
         "last step; nothing is chosen on the dev rows. The random twin has the same shape and "
-        "training, but no pretraining. Majority is the most frequent class of the training rows; "
-        "for a regression, their mean.\n\n"
-        f"{results.parameters:,} parameters in the encoder; device {', '.join(devices) or NONE}; "
+        "training, but no pretraining. Majority always answers the most frequent class of the "
+        "training rows, or their mean score; a correlation with that is put at 0.\n\n"
+        f"{results.parameters:,} parameters in the encoder; on {', '.join(devices) or NONE}; "
         f"{versions}.\n\nOptions: {options}.\n\nSettings of each task:\n\n{settings or NONE}"
         f"{_rows_left_out(results)}{_best(results)}"
     )
@@ -123,17 +126,25 @@ def _published_table(results: GlueResults) -> str:
     lines: list[Sequence[str]] = [
         ("model", "parameters", *heads, "average", "protocol", "source"),
     ]
-    seeds = f"median of {results.config['seeds']}, recipe {results.config['recipe']}"
-    lines.append(
-        _own_line(
-            "**this model**", f"{results.parameters:,}", medians(results, "pretrained"), seeds
-        )
-    )
+    parameters, protocol = f"{results.parameters:,}", _protocol(results)
+    lines.append(_own_line("**this model**", parameters, medians(results, "pretrained"), protocol))
     if any(task.random for task in results.tasks):
-        lines.append(_own_line("its random twin", "", medians(results, "random"), seeds))
+        lines.append(_own_line("its random twin", parameters, medians(results, "random"), protocol))
     lines.append(_own_line("majority class", "", _majorities(results), ""))
     lines += [_published_line(one) for one in PUBLISHED]
     return aligned(lines)
+
+
+def _protocol(results: GlueResults) -> str:
+    """Return in a phrase what a person chose of the training."""
+    config = results.config
+    words = [f"median of {config['seeds']}", f"recipe {config['recipe']}"]
+    for name in ("learning_rate", "epochs", "batch_size"):
+        if config.get(name) is not None:
+            words.append(f"but {name.replace('_', ' ')} {config[name]}")
+    if config.get("from_task") is not None:
+        words.append(f"MRPC, STS-B and RTE begun from {TASKS[config['from_task']].folder}")
+    return ", ".join(words)
 
 
 def medians(results: GlueResults, model: Model) -> list[float | None]:
@@ -175,8 +186,8 @@ def _about_average(results: GlueResults) -> str:
     """Say what the average is, and what keeps it from being comparable."""
     text = (
         "Dev scores. The average is that of the eight: Matthews of CoLA, Spearman of STS-B, "
-        "accuracy of the others; WNLI is left out. Published rows are medians or bests of their "
-        "own protocols, on the complete tasks."
+        "accuracy of the others; WNLI is left out. Published rows are on the complete tasks, each "
+        "by its own protocol."
     )
     less = []
     for name, _, _, heading in EIGHT:
@@ -185,7 +196,7 @@ def _about_average(results: GlueResults) -> str:
             less.append(f"{heading} is not done")
             continue
         for split, counts in task.counts.items():
-            if counts.is_partial or counts.rows < counts.in_file:
+            if not counts.is_whole:
                 less.append(f"{heading} {split} has {counts}")
         done = len(task.pretrained)
         if done < results.config["seeds"]:

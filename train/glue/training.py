@@ -96,8 +96,13 @@ def train_seed(training: Training, model: Model, seed: int) -> SeedResult:
     if config.from_task == task.name or (is_judged and config.keep != "none"):
         save(folder / "last", classifier, training.pretrained, task)
     training.console.say(f"{name}: {in_words(scores)}")
-    device, seconds = str(training.place.device), time.monotonic() - began
-    return SeedResult(seed=seed, scores=scores, device=device, seconds=seconds)
+    return SeedResult(
+        seed=seed,
+        scores=scores,
+        device=str(training.place.device),
+        precision=training.place.precision.name,
+        seconds=time.monotonic() - began,
+    )
 
 
 def fit(

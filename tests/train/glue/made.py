@@ -20,7 +20,9 @@ def task_results(name, pretrained, random=(), **changes):
 
     def seeds(values):
         return tuple(
-            SeedResult(seed=seed, scores=scores(value), device="cpu", seconds=1.0)
+            SeedResult(
+                seed=seed, scores=scores(value), device="cpu", precision="float32", seconds=1.0
+            )
             for seed, value in enumerate(values)
         )
 

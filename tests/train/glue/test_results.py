@@ -63,7 +63,10 @@ def test_a_resume_takes_over_what_was_done_and_may_ask_for_more_seeds(tmp_path):
     begun = begin_results(fresh, tmp_path, resume=True)
     assert begun.tasks == SMALL.tasks
     assert begun.config["seeds"] == 5
-    assert begun.versions == {"torch": "2.13"}
+    assert begun.versions == {"torch": "2.13 and 3"}
+    begun.write(tmp_path)
+    again = begin_results(fresh, tmp_path, resume=True)
+    assert again.versions == {"torch": "2.13 and 3"}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,7 @@ def test_results_of_the_first_version_are_refused_by_number(tmp_path):
         ),
         (counts(8, official=10, skipped=2), "8"),
         (counts(8, official=10, skipped=1), "8 of 10 (partial)"),
+        (counts(12, official=10), "12 of 12 (not the official file of 10)"),
     ],
 )
 def test_a_part_is_never_passed_off_as_the_whole(made, words):

@@ -241,8 +241,12 @@ def test_results_of_another_model_are_not_gone_on_with(run, source, tmp_path):
     save_file({**tensors, name: tensors[name] + 1}, other / "model.safetensors")
     with pytest.raises(DataError, match=r"made with the model .*, not .*other .*: choose another"):
         glue(other, tmp_path, resume=True)
-    shutil.copytree(run / "hf", tmp_path / "moved")
-    assert len(glue(tmp_path / "moved", tmp_path, resume=True).tasks) == 1  # the same weights
+    moved = shutil.copytree(run / "hf", tmp_path / "moved")
+    assert len(glue(moved, tmp_path, resume=True).tasks) == 1  # the same weights
+    text = (moved / "tokenizer.json").read_text()
+    (moved / "tokenizer.json").write_text(text.replace('"tree": 11', '"trees": 11'))
+    with pytest.raises(DataError, match="made with the model"):
+        glue(moved, tmp_path, resume=True)
 
 
 def test_results_of_other_data_are_not_mixed(run, source, tmp_path):

@@ -80,6 +80,7 @@ def test_the_whole_is_compared_without_reserve():
     [
         (counts(8999, official=104743), "8,999 of 104,743 (partial)"),
         (counts(10000, in_file=104743, official=104743), "10,000 of 104,743 (capped)"),
+        (counts(9, official=8), "9 of 9 (not the official file of 8)"),
     ],
 )
 def test_partial_and_capped_rows_are_named_in_the_table_and_beside_the_average(train, words):
@@ -113,7 +114,15 @@ def test_options_settings_and_versions_are_told():
     assert "recipe electra; max_length 128" in text
     assert "- cola: learning_rate 0.0001, epochs 3" in text
     assert "torch 2.13" in text
-    assert "device cpu" in text
+    assert "on cpu in float32; torch 2.13" in text
+
+
+def test_the_protocol_names_what_is_not_the_recipe_s():
+    assert cells(page(ALL), "its random twin")[-2] == "median of 3, recipe electra"
+    changed = {**ALL.config, "learning_rate": 3e-4, "from_task": "mnli"}
+    assert cells(page(glue_results(config=changed)), "**this model**")[-2] == (
+        "median of 3, recipe electra, but learning rate 0.0003, MRPC, STS-B and RTE begun from MNLI"
+    )
 
 
 def test_the_best_epoch_is_told_to_be_chosen_on_dev():
