@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from cli import main
+from tests.commands import one_line, run
 
 README = Path(__file__).parents[1] / "README.md"
 # Sizes for seconds instead of hours; the last of two equal options counts.
@@ -23,10 +23,6 @@ SMALL = {
     "glue": "--seeds 1 --epochs 1",
 }
 COLA = "gj04\t{}\t\t{}\n"
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def readme_commands():
@@ -63,10 +59,6 @@ def test_the_commands_of_the_readme_run_one_after_another(home):
         assert result.output.splitlines()[-1].startswith("next: python cli.py ")
     assert (home / "my-model" / "config.json").is_file()
     assert (home / "runs" / "first" / "glue" / "results.md").is_file()
-    again = run(*commands[-2], "--seeds", "1", "--epochs", "1")
-    assert "is there already: go on with it by --resume" in one_line(again)
-    resumed = run(*commands[-2], "--seeds", "1", "--epochs", "1", "--resume", "--quiet")
-    assert resumed.output.splitlines()[0].startswith("| task | metric ")
 
     for command in commands[:3]:  # again: nothing is to be done
         result = run(*command, *shlex.split(SMALL.get(command[0], "")))
@@ -114,16 +106,8 @@ def test_the_readme_names_every_command():
         ["fetch", "gutenberg", "--from", "x", "--drop-raw"],
         ["fetch", "wikipedia", "--language", "../x"],
         ["fetch", "wikipedia", "--date", "yesterday"],
-        ["glue", "run", "--seeds", "0"],
-        ["glue", "run", "--recipe", "best"],
-        ["glue", "run", "--from-task", "qnli"],
-        ["glue", "run", "--memory", "much"],
-        ["glue", "run", "--task", "mine", "--tasks", "cola"],
-        ["glue", "run", "--task", "mine", "--resume"],
-        ["glue", "run", "--task", "mine", "--from", "x"],
         ["export", "run", "--out", "x", "--part", "head"],
         ["import", "x"],
-        ["glue", "run", "--tasks", "colla"],
         ["polish"],
     ],
 )
@@ -132,15 +116,6 @@ def test_a_wrong_option_ends_with_2(arguments, tmp_path, monkeypatch):
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert list(tmp_path.iterdir()) == []
-
-
-def one_line(result):
-    """Return the single line of an error that ends with 1."""
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)
-    (line,) = result.output.splitlines()
-    assert line.startswith("Error: ")
-    return line.removeprefix("Error: ")
 
 
 @pytest.mark.parametrize(
@@ -174,28 +149,6 @@ def test_what_is_missing_is_one_line_that_ends_with_the_command_to_run(
 ):
     monkeypatch.chdir(tmp_path)
     assert one_line(run(*arguments)) == line
-
-
-def test_a_task_of_one_s_own_is_fine_tuned_on(home):
-    commands = readme_commands()
-    for command in commands[:6]:
-        if command[0] not in ("verify", "inspect"):
-            result = run(*command, *shlex.split(SMALL.get(command[0], "")))
-            assert result.exit_code == 0, (command, result.output)
-    folder = home / "mine"
-    folder.mkdir()
-    (folder / "task.txt").write_text("classification\n")
-    for split in ("train", "dev"):
-        rows = [f"{'Con der ' * (number % 2)}el\t{number % 2}" for number in range(8)]
-        (folder / f"{split}.tsv").write_text("\n".join(["text\tlabel", *rows]))
-    result = run("glue", "runs/first", "--task", folder, "--epochs", "1", "--quiet")
-    assert result.exit_code == 0, result.output
-    lines = result.output.splitlines()
-    assert lines[0].startswith("| split | metric ")
-    assert re.fullmatch(r"\w+ForSequenceClassification -> runs/first/tasks/mine", lines[-1])
-    assert (home / "runs/first/tasks/mine/model.safetensors").is_file()
-    again = run("glue", "runs/first", "--task", folder)
-    assert one_line(again).startswith("runs/first/tasks/mine is there already: choose")
 
 
 def test_tokenize_shows_rates_by_source_and_sentences(text_folder, tmp_path):

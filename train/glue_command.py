@@ -16,7 +16,6 @@ from train.glue.config import GlueConfig, GlueExecution
 if TYPE_CHECKING:
     from train.glue.training import Console
 
-SENTENCE = "Paris is the [MASK] of France."
 ONLY_GLUE = (
     *("tasks", "source_path", "data", "seeds", "baseline", "from_task", "resume"),
     "write_submission",
@@ -99,7 +98,7 @@ def _run_glue(
         )
     click.echo(table(results))
     click.echo(f"all of it: {out / 'results.md'}")
-    next_command("fill", run, SENTENCE)
+    next_command("glue", run, "--task", "FOLDER")
 
 
 def _run_own(
@@ -115,6 +114,7 @@ def _run_own(
     results = run_own(run, own, out=out, config=config, execution=execution, console=console)
     click.echo(results)
     click.echo(f"{results.architecture} -> {out}")
+    next_command("glue", run)
 
 
 def _console(quiet: bool) -> "Console":

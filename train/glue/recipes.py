@@ -1,7 +1,8 @@
 """Recipes: the settings that others fine-tuned with, by task; imports nothing heavy.
 
 - electra: https://github.com/google-research/electra, `configure_finetuning.py`, as for its small
-  and base models. Its Adam has no correction of bias; ours has it.
+  and base models. Its Adam has no correction of bias, ours has it; and its head is one linear
+  layer, ours that of the model's class in `transformers`, with a dense layer before.
 - bert: https://github.com/huggingface/transformers, `examples/pytorch/text-classification`
   (README.md: rate, batch, epochs), with warm-up and decay of https://github.com/google-research/bert
   (`run_classifier.py`, `optimization.py`).

@@ -135,6 +135,25 @@ def test_out_of_memory_goes_on_with_half_as_many_rows(pretrained, tokenizer, mon
     assert torch.equal(weights(narrowed), weights(eight))
 
 
+def test_predictions_keep_to_the_memory_that_there_is(pretrained, tokenizer, monkeypatch):
+    rows = tokenizer.encode(sentence_examples(32))
+    classifier = make_classifier(pretrained, COLA, 0, True, QUICK)
+    whole, said, sizes = predict(classifier, COLA, rows), [], []
+    real = module.to_batch
+
+    def narrow(rows, indices, pad_token_id):
+        sizes.append(len(indices))
+        if len(indices) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(rows, indices, pad_token_id)
+
+    monkeypatch.setattr(module, "to_batch", narrow)
+    place = replace(CPU, micro_batch=16, say=said.append)
+    assert predict(classifier, COLA, rows, place=place).tolist() == whole.tolist()
+    assert sizes == [16, 8, 8, 8, 8]
+    assert len(said) == 1
+
+
 def test_one_row_that_does_not_fit_is_said(pretrained, tokenizer, monkeypatch):
     def refuse(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")

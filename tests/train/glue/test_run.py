@@ -72,7 +72,10 @@ def whole(run, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("updates", [1, 2, 5, 7, 8, 12])
+SLOW = [pytest.param(updates, marks=pytest.mark.slow) for updates in (2, 5, 8)]
+
+
+@pytest.mark.parametrize("updates", [1, 7, 12, *SLOW])
 def test_a_run_in_pieces_equals_one_without_a_break(run, whole, tmp_path, monkeypatch, updates):
     options = PIECES | {"data": whole / "data"}
     with monkeypatch.context() as patch:

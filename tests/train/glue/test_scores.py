@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.tasks import TASKS, Task
@@ -80,6 +80,7 @@ def columns(values):
     )
 
 
+@settings(max_examples=30)
 @given(st.sampled_from([TWO, THREE, TAGGED]), st.data())
 def test_metrics_of_classes_are_scikit_learn_s(task, data):
     pairs = columns(st.integers(0, len(task.labels) - 1))
@@ -87,11 +88,13 @@ def test_metrics_of_classes_are_scikit_learn_s(task, data):
     assert score(task, labels, predictions) == by_sklearn(task, labels, predictions)
 
 
+@settings(max_examples=30)
 @given(columns(st.integers(0, 20).map(lambda tenths: tenths / 4)))
 def test_correlations_are_scipy_s(pair):
     assert score(SCORED, *pair) == by_sklearn(SCORED, *pair)
 
 
+@settings(max_examples=30)
 @given(columns(st.tuples(st.booleans(), st.booleans(), st.booleans())))
 def test_metrics_of_many_labels_are_scikit_learn_s(pair):
     assert score(MANY, *pair) == by_sklearn(MANY, *pair)
