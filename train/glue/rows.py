@@ -123,10 +123,6 @@ class EncodedRows:
             words=None if self.words is None else self.words[indices],
         )
 
-    def first(self, count: int) -> "EncodedRows":
-        """Return the first `count` rows, or all if there are fewer."""
-        return self.take(np.arange(min(count, len(self))))
-
     def sample(self, count: int, seed: int) -> "EncodedRows":
         """Return `count` rows at most, in their order; which ones, `seed` and the number decide."""
         if count >= len(self):

@@ -146,8 +146,7 @@ def test_a_sample_is_drawn_once_and_keeps_the_order():
     assert len(rows.sample(10, 1)) == 10
     assert rows.sample(10, 1).labels.tolist() != rows.sample(10, 2).labels.tolist()
     assert rows.sample(50, 1) is rows
-    assert rows.first(3).labels.tolist() == [0, 1, 2]
-    assert len(rows.first(60)) == 50
+    assert rows.take(np.array([2, 0])).labels.tolist() == [2, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.bool_])
@@ -188,7 +187,7 @@ def test_words_without_a_token_are_counted():
     rows = tagged([["cats"] * 9, ["cat"]], [*range(9), 9], max_length=9)
     assert rows.labels.tolist() == [0, 1, 2, 3, 9]
     assert (rows.lost_words, rows.truncated) == (5, 1)
-    assert rows.first(0).lost_words == 0
+    assert rows.take(np.arange(0)).lost_words == 0
 
 
 @given(words=st.lists(st.sampled_from(["good", "Cats", "é", "u.s.", "badly"]), min_size=1))
