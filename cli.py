@@ -1,6 +1,7 @@
 """The commands' common entry: `python cli.py COMMAND`, and the boundary where errors become lines.
 
-The commands themselves are in `pipeline.commands`, `train.commands` and `train.plan_command`.
+The commands themselves are in `pipeline.commands`, `train.commands`, `train.glue_command` and
+`train.plan_command`.
 """
 
 import errno
@@ -10,7 +11,8 @@ import click
 
 from pipeline.commands import fetch, inspect, pack, tokenize, verify
 from pipeline.interrupt import no_interrupt_in_imports
-from train.commands import export, fill, glue, import_model, pretrain, report
+from train.commands import export, fill, import_model, pretrain, report
+from train.glue_command import glue
 from train.plan_command import plan
 
 ELSEWHERE = "choose a folder that you can write to, and run the command again"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.activation import Gelu
-from model.config import ModelConfig
+from model.config import Activation, ModelConfig
 from model.initialization import initialize_weights
 from model.linear import Linear
 from model.spans import LONGEST
@@ -123,12 +123,15 @@ class ClassificationHead(nn.Module):
     Args:
         config: Shape of the transformer below; its `hidden_dropout_prob` is the head's dropout.
         num_labels: Outputs; 1 for regression.
+        hidden_act: The activation; None = the transformer's.
     """
 
-    def __init__(self, config: ModelConfig, num_labels: int) -> None:
+    def __init__(
+        self, config: ModelConfig, num_labels: int, hidden_act: Activation | None = None
+    ) -> None:
         super().__init__()
         self.dense = Linear(config.hidden_size, config.hidden_size)
-        self.activation = Gelu(config.hidden_act)
+        self.activation = Gelu(hidden_act or config.hidden_act)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.out_proj = Linear(config.hidden_size, num_labels)
         initialize_weights(self, config)
@@ -137,6 +140,37 @@ class ClassificationHead(nn.Module):
         """Return logits (R, num_labels) of the hidden states (R, H) of first tokens."""
         features = self.activation(self.dense(self.dropout(states)))
         logits: Tensor = self.out_proj(self.dropout(features))
+        return logits
+
+
+class PooledClassificationHead(nn.Module):
+    """The same by a tanh pooler, which pretraining may have trained (BERT and ALBERT)."""
+
+    def __init__(self, config: ModelConfig, num_labels: int) -> None:
+        super().__init__()
+        self.pooler = Linear(config.hidden_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = Linear(config.hidden_size, num_labels)
+        initialize_weights(self, config)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return logits (R, num_labels) of the hidden states (R, H) of first tokens."""
+        logits: Tensor = self.classifier(self.dropout(self.pooler(states).tanh()))
+        return logits
+
+
+class TokenClassificationHead(nn.Module):
+    """A label per token: one linear layer (Hugging Face's ...ForTokenClassification)."""
+
+    def __init__(self, config: ModelConfig, num_labels: int) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = Linear(config.hidden_size, num_labels)
+        initialize_weights(self, config)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return logits (N, num_labels) of hidden states (N, H)."""
+        logits: Tensor = self.classifier(self.dropout(states))
         return logits
 
 

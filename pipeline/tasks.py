@@ -3,13 +3,15 @@
 Columns, labels and row counts are those of https://dl.fbaipublicfiles.com/glue/data/ (Wang et al.
 2018, arXiv 1804.07461, table 1). The files are not CSV: a quotation mark is a character like any
 other, a line ends at a newline only, some begin with a byte order mark, CoLA has no header, and a
-few rows of QQP lack a field. Downloading is `pipeline.readers.glue`; fine-tuning is `train.glue`.
+few rows of QQP lack a field. Row counts of QQP's and MNLI's test files are those of
+https://huggingface.co/datasets/nyu-mll/glue. Downloading is `pipeline.readers.glue`; fine-tuning is
+`train.glue`; a task of one's own is `pipeline.own_tasks`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +20,18 @@ from shards.errors import DataError
 
 AGAIN = "replace the file it came from, then run `python cli.py fetch glue --from FOLDER` again"
 
+Kind = Literal["classification", "regression", "multi-label", "tagging"]
+"""What is to be told: one class, a number, a set of classes, or a class for every word."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One GLUE task.
+    """One task, GLUE's or somebody's own.
 
     Attributes:
         name: The name on the command line.
         folder: The folder inside the official zip, and under data/glue.
+        kind: What is to be told.
         rows: Official row count of each split, None where it is not published; the names of the
             splits are those of the files without `.tsv`.
         first: Column of the first text.
@@ -33,12 +39,15 @@ class Task:
         label: Column of the label; test files mostly lack it.
         labels: The label strings in the order of their class numbers; empty for a regression.
         label_range: Lowest and highest score of a regression.
-        metrics: What the leaderboard reports, see `train.scores`.
+        metrics: What the leaderboard reports, see `train.glue.scores`.
         columns: The columns of train and dev files that have no header line.
+        symmetric: Whether the order of the two texts means nothing, so that ELECTRA trains on both
+            (`double_unordered` in finetune/classification/classification_tasks.py).
     """
 
     name: str
     folder: str
+    kind: Kind = "classification"
     rows: Mapping[str, int | None]
     first: str = "sentence1"
     second: str | None = "sentence2"
@@ -47,16 +56,32 @@ class Task:
     label_range: tuple[float, float] = (0.0, 1.0)
     metrics: tuple[str, ...] = ("accuracy",)
     columns: tuple[str, ...] | None = None
+    symmetric: bool = False
 
     @property
     def is_regression(self) -> bool:
         """Whether the label is a number to be estimated instead of a class."""
-        return not self.labels
+        return self.kind == "regression"
+
+    @property
+    def num_outputs(self) -> int:
+        """The numbers that a model gives for each row, or in tagging for each word."""
+        return 1 if self.is_regression else len(self.labels)
 
     @property
     def dev_splits(self) -> tuple[str, ...]:
         """The splits that are scored: `dev`, or MNLI's two; none for AX."""
         return tuple(split for split in self.rows if split.startswith("dev"))
+
+    @property
+    def test_splits(self) -> tuple[str, ...]:
+        """The splits that only the leaderboard scores."""
+        return tuple(split for split in self.rows if split.startswith("test"))
+
+    @property
+    def submission(self) -> dict[str, str]:
+        """The leaderboard's file of each test split (https://gluebenchmark.com/faq)."""
+        return {split: f"{self.folder}{_ENDINGS[split]}.tsv" for split in self.test_splits}
 
     def path(self, folder: Path, split: str) -> Path:
         """Return where `split` lies under the folder of all tasks."""
@@ -70,28 +95,40 @@ class Examples:
     Attributes:
         first: First texts, as they stand in the file.
         second: Second texts, or None for a task of single sentences.
-        labels: int64 class numbers, or float32 scores of a regression; -1 or nan without label.
+        labels: (N,) int64 class numbers, -1 without label; (N,) float32 scores of a regression, nan
+            without; (N, C) bool of a multi-label task, (N, 0) without; in tagging (words,) int64,
+            those of all rows in turn.
         skipped: Rows left out because a field is missing or left over.
+        words: Words of each row in tagging, where `first` is these joined by spaces; else None.
     """
 
     first: list[str]
     second: list[str] | None
     labels: NDArray[Any]
     skipped: int
+    words: list[list[str]] | None = None
 
     def __len__(self) -> int:
         """Return the number of usable rows."""
         return len(self.first)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the rows have labels; those of test files mostly have none."""
+        is_score = self.labels.dtype.kind == "f"
+        is_none = np.isnan(self.labels) if is_score else self.labels < 0
+        return self.labels.size > 0 and not bool(is_none.any())
 
     def is_partial(self, official: int | None) -> bool:
         """Return whether the file has fewer rows than the official one (unusable ones count)."""
         return official is not None and len(self) + self.skipped < official
 
 
-def _splits(train: int, dev: int, test: int | None) -> dict[str, int | None]:
+def _splits(train: int, dev: int, test: int) -> dict[str, int]:
     return {"train": train, "dev": dev, "test": test}
 
 
+_ENDINGS = {"test": "", "test_matched": "-m", "test_mismatched": "-mm"}
 _ENTAILMENT = ("entailment", "not_entailment")
 _MNLI_LABELS = ("contradiction", "neutral", "entailment")
 
@@ -116,20 +153,23 @@ _ALL_TASKS = (
         second="#2 String",
         label="Quality",
         metrics=("accuracy", "f1"),
+        symmetric=True,
     ),
     Task(
         name="stsb",
         folder="STS-B",
+        kind="regression",
         rows=_splits(5749, 1500, 1379),
         label="score",
         labels=(),
         label_range=(0.0, 5.0),
         metrics=("pearson", "spearman"),
+        symmetric=True,
     ),
     Task(
         name="qqp",
         folder="QQP",
-        rows=_splits(363846, 40430, None),
+        rows=_splits(363846, 40430, 390965),
         first="question1",
         second="question2",
         label="is_duplicate",
@@ -142,8 +182,8 @@ _ALL_TASKS = (
             "train": 392702,
             "dev_matched": 9815,
             "dev_mismatched": 9832,
-            "test_matched": None,
-            "test_mismatched": None,
+            "test_matched": 9796,
+            "test_mismatched": 9847,
         },
         label="gold_label",  # the last column; label1 to label5 are single annotators'
         labels=_MNLI_LABELS,

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from cli import main
+from tests.commands import one_line, run
 
 README = Path(__file__).parents[1] / "README.md"
 # Sizes for seconds instead of hours; the last of two equal options counts.
@@ -23,10 +23,6 @@ SMALL = {
     "glue": "--seeds 1 --epochs 1",
 }
 COLA = "gj04\t{}\t\t{}\n"
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def readme_commands():
@@ -110,10 +106,8 @@ def test_the_readme_names_every_command():
         ["fetch", "gutenberg", "--from", "x", "--drop-raw"],
         ["fetch", "wikipedia", "--language", "../x"],
         ["fetch", "wikipedia", "--date", "yesterday"],
-        ["glue", "run", "--seeds", "0"],
         ["export", "run", "--out", "x", "--part", "head"],
         ["import", "x"],
-        ["glue", "run", "--tasks", "colla"],
         ["polish"],
     ],
 )
@@ -122,15 +116,6 @@ def test_a_wrong_option_ends_with_2(arguments, tmp_path, monkeypatch):
     result = run(*arguments)
     assert result.exit_code == 2, result.output
     assert list(tmp_path.iterdir()) == []
-
-
-def one_line(result):
-    """Return the single line of an error that ends with 1."""
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)
-    (line,) = result.output.splitlines()
-    assert line.startswith("Error: ")
-    return line.removeprefix("Error: ")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ LIGHT_MODULES = {
     "model.config",
     "model.presets",
     "train.config",
-    "train.glue_config",
+    "train.glue.config",
+    "train.glue.recipes",
     "train.stages",
 }
 

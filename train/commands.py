@@ -7,15 +7,14 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.console import next_command
-from pipeline.flags import PATH, build, configured_by, data_option, folder, from_option, given
-from train.config import Device, Execution, PretrainConfig, pretrain_config
+from pipeline.flags import PATH, build, configured_by, folder, given
+from train.config import Execution, PretrainConfig, pretrain_config
 from train.config import execution as make_execution
-from train.glue_config import GlueConfig
 from train.interrupt import terminable
 
 if TYPE_CHECKING:
@@ -24,13 +23,6 @@ if TYPE_CHECKING:
 FILLING = ("MaskedLM", "AlbertForPreTraining", "BertForPreTraining")
 """Ends of the names of classes that predict masked tokens."""
 SENTENCE = "Paris is the [MASK] of France."
-device_option = click.option(
-    "--device",
-    type=click.Choice(get_args(Device)),
-    default="auto",
-    show_default=True,
-    help="where to compute",
-)
 
 
 @click.command()
@@ -84,42 +76,6 @@ def _again(out: Path, how: dict[str, Any]) -> dict[str, Any]:
     if words := taken_over(kept, chosen, preset):
         click.echo(f"as before: {words}")
     return asdict(make_execution(preset)) | kept | chosen
-
-
-@click.command()
-@click.argument("run", type=PATH)
-@click.option("--tasks", default="all", show_default=True, help="such as cola,mrpc")
-@from_option
-@data_option
-@click.option("--out", type=PATH, help="folder to write  [default: RUN/glue]")
-@configured_by(GlueConfig)
-@device_option
-def glue(
-    run: Path,
-    tasks: str,
-    source_path: Path | None,
-    data: Path,
-    out: Path | None,
-    device: str,
-    **options: Any,  # noqa: ANN401
-) -> None:
-    """Fine-tune RUN on GLUE tasks, beside a random twin and the majority class."""
-    from pipeline.tasks import choose_tasks
-    from train.glue import run_glue
-
-    config = build(GlueConfig, options)
-    names = build(choose_tasks, {"names": tasks.split(",")})
-    results = run_glue(
-        run,
-        tasks=names,
-        source_path=source_path,
-        data=data,
-        out=out or run / "glue",
-        config=config,
-        device=device,
-    )
-    click.echo(results)
-    next_command("fill", run, SENTENCE)
 
 
 @click.command()

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.readers.glue import unpack_glue
 from pipeline.tasks import SCORED_TASKS, TASKS, choose_tasks, read_examples
 from shards.errors import DataError
 
@@ -168,42 +167,76 @@ def test_a_wrong_task_name_lists_the_right_ones(text):
         choose_tasks(text.split(","))
 
 
-# The first and the last sentence of files that are complete (as published).
-FIRST_AND_LAST = {
-    ("cola", "train"): ("Our friends won't buy", "What all did you get"),
-    ("cola", "dev"): ("The sailors rode the breeze", "John talked to Bill"),
-    ("sst2", "train"): ("hide new secretions", "this new jangle of noise ,"),
-    ("mrpc", "train"): ("Amrozi accused his brother", "The 30-year bond US30YT"),
-    ("stsb", "train"): ("A plane is taking off.", "Putin spokesman: Doping"),
-    ("rte", "train"): ("No Weapons of Mass", "Turkey is unlikely"),
-    ("wnli", "train"): ("I stuck a pin", "Although they ran"),
+def test_the_leaderboards_files_have_its_names():
+    files = [file for task in TASKS.values() for file in task.submission.values()]
+    assert files == [
+        "CoLA.tsv",
+        "SST-2.tsv",
+        "MRPC.tsv",
+        "STS-B.tsv",
+        "QQP.tsv",
+        "MNLI-m.tsv",
+        "MNLI-mm.tsv",
+        "QNLI.tsv",
+        "RTE.tsv",
+        "WNLI.tsv",
+        "AX.tsv",
+    ]
+
+
+def test_what_is_told_of_each_task():
+    assert {task.name: task.num_outputs for task in TASKS.values() if task.num_outputs != 2} == {
+        "stsb": 1,
+        "mnli": 3,
+        "ax": 3,
+    }
+    assert [task.name for task in TASKS.values() if task.symmetric] == ["mrpc", "stsb"]
+    assert [task.name for task in TASKS.values() if task.is_regression] == ["stsb"]
+    assert TASKS["mnli"].test_splits == ("test_matched", "test_mismatched")
+
+
+_MNLI = ["index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse"]
+_MNLI += ["sentence1_parse", "sentence2_parse", "sentence1", "sentence2"]
+_STSB = ["index", "genre", "filename", "year", "old_index", "source1", "source2"]
+_STSB += ["sentence1", "sentence2"]
+_MRPC = ["Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"]
+_INDEXED = ["index", "sentence1", "sentence2"]
+_QQP = ["qid1", "qid2", "question1", "question2", "is_duplicate"]
+# The columns of train, dev and test, as published; CoLA's train and dev files do not name theirs.
+COLUMNS = {
+    "cola": (["source", "label", "mark", "sentence"],) * 2 + (["index", "sentence"],),
+    "sst2": (["sentence", "label"],) * 2 + (["index", "sentence"],),
+    "mrpc": (_MRPC,) * 3,
+    "stsb": ([*_STSB, "score"],) * 2 + (_STSB,),
+    "qqp": (["id", *_QQP],) * 2 + (["id", "question1", "question2"],),
+    "mnli": (
+        [*_MNLI, "label1", "gold_label"],
+        *([*_MNLI, *(f"label{number}" for number in range(1, 6)), "gold_label"],) * 2,
+        *(_MNLI,) * 2,
+    ),
+    "qnli": (["index", "question", "sentence", "label"],) * 2
+    + (["index", "question", "sentence"],),
+    "rte": ([*_INDEXED, "label"],) * 2 + (_INDEXED,),
+    "wnli": ([*_INDEXED, "label"],) * 2 + (_INDEXED,),
+    "ax": (_INDEXED,),
 }
-PARTIAL = {("qqp", "train"), ("qqp", "dev"), ("qnli", "train")}
-PARTIAL |= {("mnli", split) for split in ("train", "dev_matched", "dev_mismatched")}
 
 
-@pytest.fixture(scope="session")
-def real_glue(real_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("real") / "glue"
-    unpack_glue(real_data / "mirror" / "dl.fbaipublicfiles.com", folder)
-    return folder
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_real_files_have_the_official_rows_or_are_partial(real_glue, name):
+@pytest.mark.parametrize(("name", "split"), [(n, split) for n in TASKS for split in TASKS[n].rows])
+def test_a_file_with_the_columns_of_the_published_one_is_read(tmp_path, name, split):
     task = TASKS[name]
-    for split, official in task.rows.items():
-        examples = read_examples(task, real_glue, split)
-        is_partial = (name, split) in PARTIAL
-        assert examples.is_partial(official) == is_partial
-        assert examples.skipped == ((name, split) == ("qqp", "train"))
-        if official is not None and not is_partial:
-            assert len(examples) == official
-
-
-@pytest.mark.parametrize("key", FIRST_AND_LAST)
-def test_real_files_begin_and_end_as_published(real_glue, key):
-    first, last = FIRST_AND_LAST[key]
-    examples = read_examples(TASKS[key[0]], real_glue, key[1])
-    assert examples.first[0].startswith(first)
-    assert examples.first[-1].startswith(last)
+    columns = COLUMNS[name][list(task.rows).index(split)]
+    label = "2.5" if task.is_regression else task.labels[-1]
+    values = {task.first: 'He said "Yes', task.second: "", task.label: label}
+    row = "\t".join(values.get(column, "x") for column in columns)
+    is_headed = task.columns is None or split == "test"
+    write_split(tmp_path, name, split, "\n".join(["\t".join(columns)] * is_headed + [row] * 3))
+    examples = read_examples(task, tmp_path, split)
+    assert examples.first == ['He said "Yes'] * 3
+    assert examples.second == (None if task.second is None else [""] * 3)
+    assert examples.skipped == 0
+    assert examples.is_partial(task.rows[split])
+    assert examples.is_labelled == (not split.startswith("test") or name == "mrpc")
+    if examples.is_labelled:
+        expected = 2.5 if task.is_regression else len(task.labels) - 1
+        assert examples.labels.tolist() == [expected] * 3

@@ -7,7 +7,7 @@ from model.config import ElectraConfig, ModelConfig
 from model.electra import make_electra
 from model.huggingface import save
 from tests.train.glue.toy import LONGEST, SPECIAL, WORDS, make_tokenizer, sentences
-from train.glue_rows import load_row_tokenizer
+from train.glue.row_tokenizer import load_row_tokenizer
 
 
 @pytest.fixture(autouse=True, scope="module")

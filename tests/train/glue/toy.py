@@ -1,13 +1,10 @@
-"""A language of a few words, tasks in it, and short runs of `glue`."""
-
-import json
+"""A language of a few words, and tasks in it."""
 
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from pipeline.tasks import Examples
-from train.glue import run_glue
-from train.glue_config import GlueConfig
+from train.glue.config import GlueConfig
 
 WORDS = ["good", "bad", "film", "book", "cat", "dog", "tree", "runs", "sings", "a", "the", "very"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -42,19 +39,3 @@ def sentences(count, seed):
 def sentence_examples(count=60, seed=1):
     texts, labels = zip(*sentences(count, seed), strict=True)
     return Examples(list(texts), None, np.array(labels), 0)
-
-
-def glue(run, tmp_path, **changes):
-    options = {
-        "tasks": ["cola"],
-        "source_path": None,
-        "data": tmp_path / "data",
-        "out": tmp_path / "out",
-        "config": QUICK,
-        "device": "cpu",
-    }
-    return run_glue(run, **(options | changes))
-
-
-def written(tmp_path):
-    return json.loads((tmp_path / "out" / "results.json").read_text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from train.glue_config import GlueConfig
+from train.glue.config import GlueConfig, GlueExecution
 
 
 @pytest.mark.parametrize(
@@ -11,10 +11,14 @@ from train.glue_config import GlueConfig
         {"seeds": 0},
         {"epochs": 0},
         {"batch_size": 0},
+        {"max_train_rows": 0},
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
-        {"warmup_fraction": 1.5},
         {"max_length": 4},
+        {"recipe": "albert"},
+        {"baseline": "zero"},
+        {"from_task": "qqp"},
+        {"keep": "all"},
     ],
 )
 def test_a_bad_option_is_named(change):
@@ -23,6 +27,7 @@ def test_a_bad_option_is_named(change):
         GlueConfig(**change)
 
 
-def test_epochs_follow_the_task_unless_chosen():
-    assert [GlueConfig().epochs_of(task) for task in ("cola", "rte", "stsb")] == [3, 10, 10]
-    assert GlueConfig(epochs=2).epochs_of("rte") == 2
+@pytest.mark.parametrize("name", ["memory", "micro_batch"])
+def test_a_bad_way_to_compute_is_named(name):
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} 0 is not at least 1"):
+        GlueExecution(**{name: 0})
