@@ -6,6 +6,7 @@ it first.
 
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from shards.manifest import Manifest, record_file
 
 # Before torch is imported: test processes already share the cores, and threads would only wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts a job in the background has it ignore Ctrl-C, which tests wait for.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a test may compile with numba, or load a library.
 settings.register_profile("hearth", deadline=None)
