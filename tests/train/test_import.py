@@ -14,7 +14,7 @@ from model.huggingface_read import read_parts
 from shards.errors import DataError
 from tests.model.test_huggingface_published import change_config, change_weights
 from train.fill import fill
-from train.glue import find_model
+from train.glue.classifier import find_model
 from train.imports import import_folder
 from train.runs import load_run
 
@@ -79,7 +79,7 @@ def test_every_class_becomes_a_run_that_exports_as_the_same_class(publish, tmp_p
     ids = [tokenizer("Conder, el fi?", "Grahu!")["input_ids"] for tokenizer in tokenizers]
     assert ids[0] == ids[1]
     assert tokenizers[1].model_max_length == 64
-    assert find_model(out).config.hidden_size == 16
+    assert find_model(out).shape.hidden_size == 16
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"`{name}`" in card
     assert "Licence of this model, its publisher's: TO FILL IN" in card
@@ -241,12 +241,11 @@ def test_two_vocabularies_are_no_pair(publish, tmp_path):
         import_folder(source, tmp_path / "run")
 
 
-def test_glue_asks_for_an_import_of_weights_in_other_files(publish, tmp_path):
+def test_glue_and_import_take_weights_in_other_files(publish, tmp_path):
     source = publish("AlbertModel")
     theirs = hf.AlbertModel.from_pretrained(source)
     (source / "model.safetensors").unlink()
     torch.save(theirs.state_dict(), source / "pytorch_model.bin")
-    with pytest.raises(DataError, match=r"has no model\.safetensors: take it over with `python"):
-        find_model(source)
+    assert find_model(source).family == "albert"
     import_folder(source, tmp_path / "run")
     assert read_parts(tmp_path / "run" / "hf").parts.heads == {"pooler"}
