@@ -10,9 +10,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from benchmarks.tuning.job import SEED, Job, first_rows
 from model.config import ElectraConfig
+from model.configure import configure
 from model.electra import make_electra
 from model.huggingface import save
-from model.presets import PairName, configure
+from model.presets import PairName
 from pipeline.config import SPECIAL_TOKENS
 from pipeline.readers.glue import unpack_glue
 from pipeline.tasks import TASKS, Examples, read_examples
