@@ -113,10 +113,9 @@ def test_micro_batches_make_the_update_of_the_whole_batch(pretrained, kind, size
     torch.testing.assert_close(parts, whole, rtol=1e-4, atol=2e-5)
 
 
-def test_out_of_memory_goes_on_with_half_as_many_rows(pretrained, tokenizer, monkeypatch):
-    rows = tokenizer.encode(sentence_examples(32))
-    settings, said, sizes = replace(QUICK, batch_size=32, epochs=1), [], []
-    real = module.to_batch
+def memory_of_ten_rows(monkeypatch):
+    """Let batches of more than ten rows not fit; return a list to which each attempt's is added."""
+    real, sizes = module.to_batch, []
 
     def narrow(rows, indices, pad_token_id):
         sizes.append(len(indices))
@@ -125,6 +124,13 @@ def test_out_of_memory_goes_on_with_half_as_many_rows(pretrained, tokenizer, mon
         return real(rows, indices, pad_token_id)
 
     monkeypatch.setattr(module, "to_batch", narrow)
+    return sizes
+
+
+def test_out_of_memory_goes_on_with_half_as_many_rows(pretrained, tokenizer, monkeypatch):
+    rows = tokenizer.encode(sentence_examples(32))
+    settings, said = replace(QUICK, batch_size=32, epochs=1), []
+    sizes = memory_of_ten_rows(monkeypatch)
     narrowed = trained(pretrained, COLA, rows, settings, place=replace(CPU, say=said.append))
     assert [text.partition(":")[0] for text in said] == [
         f"out of memory with {rows} rows in a forward pass" for rows in (32, 16)
@@ -138,16 +144,8 @@ def test_out_of_memory_goes_on_with_half_as_many_rows(pretrained, tokenizer, mon
 def test_predictions_keep_to_the_memory_that_there_is(pretrained, tokenizer, monkeypatch):
     rows = tokenizer.encode(sentence_examples(32))
     classifier = make_classifier(pretrained, COLA, 0, True, QUICK)
-    whole, said, sizes = predict(classifier, COLA, rows), [], []
-    real = module.to_batch
-
-    def narrow(rows, indices, pad_token_id):
-        sizes.append(len(indices))
-        if len(indices) > 10:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(rows, indices, pad_token_id)
-
-    monkeypatch.setattr(module, "to_batch", narrow)
+    whole, said = predict(classifier, COLA, rows), []
+    sizes = memory_of_ten_rows(monkeypatch)
     place = replace(CPU, micro_batch=16, say=said.append)
     assert predict(classifier, COLA, rows, place=place).tolist() == whole.tolist()
     assert sizes == [16, 8, 8, 8, 8]
