@@ -40,7 +40,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "max_length 128": {"padding": "max_length"},
 }
 """Other ways of Trainer's."""
-WAY_ROWS = 256
+WAY_ROWS = 96
 
 
 @click.command()
@@ -55,7 +55,7 @@ WAY_ROWS = 256
     default=["sst2", "mrpc"],
     show_default=True,
 )
-@click.option("--rows", default=512, show_default=True, help="to train on, and at most to predict")
+@click.option("--rows", default=256, show_default=True, help="to train on, and at most to predict")
 @click.option("--epochs", default=1, show_default=True)
 @click.option("--threads", default=1, show_default=True, help="of torch, on both sides")
 @click.option("--rounds", default=3, show_default=True, help="in which both sides take turns")

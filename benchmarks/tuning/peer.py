@@ -127,5 +127,6 @@ def _encode(job: Job, examples: Examples, padding: Padding) -> Any:  # noqa: ANN
 
 
 def _tokenizer(job: Job) -> Tokenizer:
-    roles = {f"{role}_token": name for role, name in STANDARD.items()}
-    return Tokenizer(tokenizer_file=str(job.folder / "tokenizer.json"), **roles)  # type: ignore[no-untyped-call]
+    named: dict[str, Any] = {f"{role}_token": name for role, name in STANDARD.items()}
+    named["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    return Tokenizer(tokenizer_file=str(job.folder / "tokenizer.json"), **named)  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -98,6 +99,15 @@ def test_trainer_pads_to_the_longest_or_to_all_places(job: Job):
     assert len(set(lengths)) > 1
     padded = peer._encode(job, few, "max_length")["input_ids"]
     assert {len(row) for row in padded} == {128}
+
+
+def test_both_sides_have_the_same_tokens_and_types(job: Job):
+    ours = hearth._tokenizer(job).encode(job.train)
+    theirs = peer._encode(job, job.train, "longest")
+    for index, row in enumerate(theirs):
+        found = ours.gather(np.array([index]), 0)
+        for name in ("input_ids", "token_type_ids", "attention_mask"):
+            assert getattr(found, name)[0, : len(row["input_ids"])].tolist() == row[name]
 
 
 def test_made_rows_are_those_of_their_seed():
