@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.cache import LayerCache
 from model.config import ModelConfig
 from model.initialization import initialize_residual, initialize_weights
 from model.linear import Linear
@@ -31,17 +32,21 @@ class SoftmaxAttention(nn.Module):
     ) -> Tensor:
         """Return the context (B, A, T, K); padding is attended by nothing."""
         mask = None if tokens.places is None else tokens.is_real[:, None, None, :]
+        before = key.shape[2] - query.shape[2]  # tokens read earlier
         if mask is not None and self.is_causal:
             seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
             own = torch.eye(query.shape[2], dtype=torch.bool, device=query.device)
             mask = mask & seen.tril() | own  # padding before a token would leave it nothing to see
+        elif before and query.shape[2] > 1:
+            seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
+            mask = seen.tril(before)
         return F.scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=self.is_causal and mask is None,
+            is_causal=self.is_causal and mask is None and not before,
         )
 
 
@@ -81,7 +86,12 @@ class SelfAttention(nn.Module):
         initialize_residual(self.dense, config)
 
     def forward(
-        self, states: Tensor, tokens: Tokens, is_global: bool, wanted: Tensor | None
+        self,
+        states: Tensor,
+        tokens: Tokens,
+        is_global: bool,
+        wanted: Tensor | None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         """Return what each token gathers from its row, for the tokens at the places `wanted`.
 
@@ -90,6 +100,7 @@ class SelfAttention(nn.Module):
             tokens: Where they lie.
             is_global: Whether the layer sees the whole row, where the mechanism knows windows.
             wanted: Places in the batch (M,); None = all real tokens.
+            cache: Of earlier tokens of these rows, which are seen too; then nothing is padding.
 
         Returns:
             (M, H), or (N, H).
@@ -97,6 +108,8 @@ class SelfAttention(nn.Module):
         projected = tokens.unpack(self.query_key_value(states))  # (B, T, 3H)
         heads = projected.view(*tokens.is_real.shape, 3, *self.heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each (B, A, T, K)
+        if cache is not None:
+            key, value = cache.extend(key, value)
         context = self.mechanism(query, key, value, tokens, is_global)
         context = context.transpose(1, 2).flatten(2)  # (B, T, H)
         kept = tokens.pack(context) if wanted is None else context.flatten(0, 1)[wanted]

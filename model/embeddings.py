@@ -30,18 +30,23 @@ class Embeddings(nn.Module):
         if config.position_initializer == "sinusoids":
             initialize_positions(self.position_embeddings, config)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None, tokens: Tokens) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor | None, tokens: Tokens, first: int = 0
+    ) -> Tensor:
         """Return the embeddings (N, E) of the real tokens of rows (B, T).
+
+        The first place has the position `first`.
 
         Raises:
             ValueError: The rows are longer than the position table.
         """
         longest = self.position_embeddings.num_embeddings
         length = input_ids.shape[1]
-        if length > longest:
-            raise ValueError(f"rows of {length} tokens; the model has {longest} positions")
+        if first + length > longest:
+            raise ValueError(f"rows of {first + length} tokens; the model has {longest} positions")
         words: Tensor = self.word_embeddings(tokens.pack(input_ids))
-        embeddings = words + self.position_embeddings(tokens.all_places() % length)
+        positions = tokens.all_places() % length
+        embeddings = words + self.position_embeddings(positions + first if first else positions)
         if self.token_type_embeddings is not None:
             if token_type_ids is None:
                 embeddings = embeddings + self.token_type_embeddings.weight[0]

@@ -6,6 +6,7 @@ Shapes: N real tokens, M wanted ones, H hidden width.
 from torch import Tensor, nn
 
 from model.attention import SelfAttention
+from model.cache import LayerCache
 from model.config import ModelConfig
 from model.feed_forward import FeedForward
 from model.padding import Tokens
@@ -23,7 +24,12 @@ class Layer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(
-        self, states: Tensor, tokens: Tokens, is_global: bool, wanted: Tensor | None = None
+        self,
+        states: Tensor,
+        tokens: Tokens,
+        is_global: bool,
+        wanted: Tensor | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         """Apply the layer to the states (N, H) of all real tokens.
 
@@ -32,6 +38,7 @@ class Layer(nn.Module):
             tokens: Where they lie.
             is_global: Whether the layer sees the whole row, where attention knows windows.
             wanted: Places in the batch (M,) to compute; None = all real tokens.
+            cache: Of earlier tokens of these rows.
 
         Returns:
             (M, H), or (N, H).
@@ -39,10 +46,10 @@ class Layer(nn.Module):
         residual = states if wanted is None else states[tokens.rank(wanted)]
         if self.norm_first:
             normed = self.attention_norm(states)
-            attended = residual + self.attention(normed, tokens, is_global, wanted)
+            attended = residual + self.attention(normed, tokens, is_global, wanted, cache)
             output: Tensor = attended + self.feed_forward(self.feed_forward_norm(attended))
             return output
-        attended = residual + self.attention(states, tokens, is_global, wanted)
+        attended = residual + self.attention(states, tokens, is_global, wanted, cache)
         attended = self.attention_norm(attended)
         normed_output: Tensor = self.feed_forward_norm(attended + self.feed_forward(attended))
         return normed_output

@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from model.cache import Cache
 from model.electra import Electra
 from model.heads import (
     CausalLanguageModelHead,
@@ -55,10 +56,26 @@ class Parts(nn.Module):
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:
         """Return logits (B, T, V) of rows (B, T); there must be a head for tokens."""
+        return self._token_logits(self.transformer(input_ids, attention_mask, token_type_ids))
+
+    def token_logits_at(
+        self, wanted: Tensor, input_ids: Tensor, cache: Cache | None = None
+    ) -> Tensor:
+        """Return logits (M, V) at some places of rows without padding.
+
+        There must be a head for tokens.
+
+        Args:
+            wanted: The places in the flattened batch (M,).
+            input_ids: Tokens (B, T).
+            cache: Of a decoder, what it has kept of the tokens before these, if any.
+        """
+        return self._token_logits(self.transformer(input_ids, wanted=wanted, cache=cache))
+
+    def _token_logits(self, states: Tensor) -> Tensor:
         head = cast(TokenHead, self.tokens)
-        features = head(self.transformer(input_ids, attention_mask, token_type_ids))
         words, vocab_size = self.transformer.word_embeddings, self.transformer.config.vocab_size
-        return vocabulary_logits(features, words, head.bias, vocab_size)
+        return vocabulary_logits(head(states), words, head.bias, vocab_size)
 
     def replaced_logits(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor

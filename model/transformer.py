@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from model.cache import Cache
 from model.config import ModelConfig
 from model.embeddings import Embeddings
 from model.initialization import initialize_weights
@@ -64,6 +65,7 @@ class Transformer(nn.Module):
         token_type_ids: Tensor | None = None,
         wanted: Tensor | None = None,
         tokens: Tokens | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """Return the hidden states of the last layer.
 
@@ -74,30 +76,40 @@ class Transformer(nn.Module):
             wanted: Which places of the flattened batch to return (M,), all of them real tokens;
                 the last layer computes no others.
             tokens: What the attention mask says; None = find out.
+            cache: What was kept of earlier tokens of these rows, which these ones continue, and of
+                these ones from now on; then nothing may be padding.
 
         Returns:
             Hidden states (M, H), or of all places (B, T, H) with zeros in the padding.
         """
         if tokens is None:
             tokens = find_tokens(input_ids, attention_mask)
-        states: Tensor = self.embeddings(input_ids, token_type_ids, tokens)
+        states: Tensor = self.embeddings(
+            input_ids, token_type_ids, tokens, 0 if cache is None else cache.length
+        )
         if self.projection is not None:
             states = self.projection(states)
         last = self.config.num_hidden_layers - 1
         for index in range(last):
-            states = self._apply_layer(index, states, tokens)
-        states = self._apply_layer(last, states, tokens, wanted)
+            states = self._apply_layer(index, states, tokens, cache=cache)
+        states = self._apply_layer(last, states, tokens, wanted, cache)
         if self.final_norm is not None:
             states = self.final_norm(states)
         return tokens.unpack(states) if wanted is None else states
 
     def _apply_layer(
-        self, index: int, states: Tensor, tokens: Tokens, wanted: Tensor | None = None
+        self,
+        index: int,
+        states: Tensor,
+        tokens: Tokens,
+        wanted: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         config = self.config
         layer = self.layers[index * config.num_hidden_groups // config.num_hidden_layers]
         is_global = config.attention != "local" or index % config.global_attn_every_n_layers == 0
-        arguments: tuple[Any, ...] = states, tokens, is_global, wanted
+        kept = None if cache is None else cache.layers[index]
+        arguments: tuple[Any, ...] = states, tokens, is_global, wanted, kept
         if self.checkpoint_layers and torch.is_grad_enabled():
             output: Tensor = checkpoint(layer, *arguments, use_reentrant=False)
         else:
