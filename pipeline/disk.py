@@ -3,12 +3,12 @@
 The estimate errs on the side of too much, by about half; `pack --dry-run` forecasts more closely.
 """
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.documents import read_texts
 from pipeline.encode import load_tokenizer
+from pipeline.room import free_bytes
 from pipeline.shard_task import ShardTask
 from pipeline.tables import in_units
 from shards.errors import DataError
@@ -77,11 +77,3 @@ def most_bytes(task: ShardTask, tokens_per_byte: float) -> int:
             rows = tokens / (fill * length) + documents
         size += rows * replace(task.header, max_length=length).row_bytes
     return round(task.share * size)
-
-
-def free_bytes(out: Path) -> int:
-    """Return what is free on the disk on which a folder lies, or would lie."""
-    folder = out.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free

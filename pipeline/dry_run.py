@@ -15,8 +15,9 @@ from pathlib import Path
 
 from pipeline.choose import SPLITS
 from pipeline.config import PackConfig
-from pipeline.disk import check_room, free_bytes
+from pipeline.disk import check_room
 from pipeline.divide import divide
+from pipeline.room import free_bytes
 from pipeline.shard_task import ShardTask, rows_of
 from pipeline.stage import check_is_own
 from pipeline.tables import align, in_units

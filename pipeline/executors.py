@@ -16,7 +16,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from pipeline.errand import Errand, all_versions, source_hash
 from pipeline.interrupt import interrupt_held_back
 from pipeline.workers import WINDOW_PER_WORKER, begin_server, process_pool
 from shards.errors import DataError
@@ -130,6 +129,8 @@ def open_pool(
         with process_pool(crew.workers) as executor:
             yield Pool(executor, function, lambda: crew.workers)
         return
+    from pipeline.errand import Errand, all_versions, source_hash  # `doctor` runs without it
+
     errand = Errand(function, mark, all_versions(versions), source_hash())
     with _mpi() if crew.executor == MPI else _dask(crew.executor) as (executor, workers):
         pool = Pool(executor, errand, workers)

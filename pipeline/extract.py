@@ -7,8 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipeline.bar import bar
 from pipeline.clean import tidy
 from pipeline.config import FetchConfig
 from pipeline.documents import Document, DocumentWriter
@@ -113,9 +112,7 @@ def extract(
     limit = config.limit
     parts: list[Part] = []
     size = 0
-    with tqdm(
-        total=limit or total, desc=f"read {out.name}", unit="B", unit_scale=True, disable=None
-    ) as progress:
+    with bar(total=limit or total, desc=f"read {out.name}", unit="B", unit_scale=True) as progress:
         for task, part in results:
             if limit and size + part.counts["text_bytes"] > limit:
                 part = extract_part(replace(task, config=replace(config, limit=limit - size)))

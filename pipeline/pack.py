@@ -5,8 +5,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
+from pipeline.bar import bar
 from pipeline.config import PackConfig
 from pipeline.disk import check_disk
 from pipeline.divide import Work, divide
@@ -78,7 +77,7 @@ def _pack(
     tasks = _with_records(work)
     check_disk(out, tasks)
     done = run_parts(out, plan, tasks, make_shard, crew)
-    progress = tqdm(done, desc="pack", total=len(tasks), unit="part", disable=None)
+    progress = bar(iterable=done, desc="pack", total=len(tasks), unit="part")
     parts = [part for _, part in progress]
     files = {name: record for part in parts for name, record in part.files.items()}
     if not any(name.startswith("train/") for name in files):

@@ -16,6 +16,8 @@ from typing import cast
 import gdown
 import requests
 
+from shards.errors import DataError
+
 TIMEOUT = (10, 60)
 """Seconds to connect, and without a byte."""
 LONGEST_PAUSE = 600.0
@@ -31,6 +33,9 @@ UNREACHED = (
 )
 """No connection came about; so do the numbers below, which have no class of their own."""
 UNREACHED_NUMBERS = (errno.EHOSTUNREACH, errno.ENETUNREACH)
+CUT_OFF = (socket.gaierror,)
+"""No name is known here, of this host or of any; so does the number below."""
+CUT_OFF_NUMBERS = (errno.ENETUNREACH,)
 NO_ADDRESS = (ValueError, requests.TooManyRedirects)
 """requests and urllib3 have several of the first, not all of them documented."""
 USER_AGENT = f"Hearth/{version('hearth')} (pretraining at home; gdown)"
@@ -45,6 +50,14 @@ class NotServed(AddressError):  # noqa: N818
     """There is no such file at this address."""
 
 
+class Unreachable(AddressError):  # noqa: N818
+    """There is no way to this host, and nothing has come from another in this run."""
+
+
+class NoNetwork(DataError):  # noqa: N818
+    """No address of a file can be reached: other lists and routes will not tell more."""
+
+
 class Unfinished(Exception):  # noqa: N818
     """The attempt failed in a way that may pass."""
 
@@ -55,11 +68,13 @@ class Unfinished(Exception):  # noqa: N818
         *,
         is_refusal: bool = False,
         is_unreached: bool = False,
+        is_cut_off: bool = False,
     ) -> None:
         super().__init__(why)
         self.after = after  # seconds that the server asks us to wait
         self.is_refusal = is_refusal  # the server did not continue a partly loaded file
         self.is_unreached = is_unreached  # no connection came about
+        self.is_cut_off = is_cut_off  # it may be that there is no network
 
 
 @dataclass(frozen=True)
@@ -137,12 +152,12 @@ def explained(staged: Path) -> Iterator[None]:
     except (gdown.DownloadError, requests.RequestException, *LINE_ERRORS) as error:
         # With a cause, it is the line's; without, gdown's own verdict on the server's answer.
         is_refusal = isinstance(error, gdown.DownloadError) and error.__cause__ is None
-        is_unreached = any(
-            isinstance(one, UNREACHED) or getattr(one, "errno", None) in UNREACHED_NUMBERS
-            for one in _chain(error)
-        )
-        why = _reason(error)
-        raise Unfinished(why, is_refusal=is_refusal, is_unreached=is_unreached) from error
+        raise Unfinished(
+            _reason(error),
+            is_refusal=is_refusal,
+            is_unreached=_is_one(error, UNREACHED, UNREACHED_NUMBERS),
+            is_cut_off=_is_one(error, CUT_OFF, CUT_OFF_NUMBERS),
+        ) from error
     except OSError as error:
         if error.filename is None and error.errno is not None:
             raise OSError(error.errno, error.strerror, str(staged)) from error
@@ -159,6 +174,13 @@ def _reason(error: BaseException) -> str:
     *_, innermost = _chain(error)
     lines = str(innermost).strip().splitlines()
     return without_login(lines[0]) if lines else type(innermost).__name__
+
+
+def _is_one(error: Exception, kinds: tuple[type[Exception], ...], numbers: tuple[int, ...]) -> bool:
+    """Return whether an error, or one that led to it, is of these kinds or has such a number."""
+    return any(
+        isinstance(one, kinds) or getattr(one, "errno", None) in numbers for one in _chain(error)
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

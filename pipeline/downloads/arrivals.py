@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from pipeline.config import FetchConfig
-from pipeline.downloads.downloader import Downloader
+from pipeline.downloads.answers import NoNetwork
+from pipeline.downloads.downloader import NEVER_ASKS, Downloader
 from pipeline.downloads.raw_files import (
     RawFile,
     drop_downloaded,
@@ -81,6 +82,9 @@ class Arrivals:
             except DataError as error:
                 failures.append(error)
         if failures:
+            if all(isinstance(failure, NoNetwork) for failure in failures):
+                remedy = f"is there a network? put copies fetched elsewhere into {self.folder}"
+                raise NoNetwork(failures[0].problem, f"{remedy}, {NEVER_ASKS}")
             problem = "; ".join(failure.problem for failure in failures)
             remedy = f"try again later, or get them by other means and put them into {self.folder}"
             raise DataError(problem, remedy)
@@ -124,6 +128,8 @@ class Arrivals:
                 self._submit_all()
         problem = "; ".join(reason.problem for reason in reasons)
         remedies = [reason.remedy for reason in reasons]
+        if all(isinstance(reason, NoNetwork) for reason in reasons):
+            raise NoNetwork(problem, reasons[0].remedy)
         if self.name == "wikipedia":
             remedies.append(f"delete {self.folder} to begin with another dump")
         raise DataError(problem, "; or ".join(dict.fromkeys(remedies)))
@@ -148,6 +154,8 @@ class Arrivals:
         config = self.config
         try:
             return dump_files(config.language, config.date, self.folder, self._load)
+        except NoNetwork:
+            raise
         except DataError as error:
             remedy = f"{error.remedy}, or read a dump that you have with --from FILE"
             raise DataError(error.problem, remedy) from error
@@ -157,6 +165,8 @@ class Arrivals:
             loading = self.downloader.submit(file, Path(folder) / self.name)
             try:
                 return loading.result().path.read_bytes()
+            except NoNetwork:
+                raise
             except DataError as error:
                 problem = error.problem.replace(f"{Path(folder) / self.name}{os.sep}", "")
                 raise DataError(problem, error.remedy) from error

@@ -10,24 +10,25 @@ from threading import Condition, Event, Thread
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from pipeline.downloads.answers import AddressError, without_login
+from pipeline.downloads.answers import AddressError, NoNetwork, Unreachable, without_login
 from pipeline.downloads.mirror import listed_sum, mirrored, open_mirror
-from pipeline.downloads.progress import Slot
+from pipeline.downloads.progress import Network, Slot
 from pipeline.downloads.raw_files import (
     RawFile,
     check_free,
     find_raw,
     keep,
-    nearest,
     read_record,
 )
 from pipeline.downloads.transfer import Transfer, clear, copy_file, loaded_bytes
+from pipeline.room import nearest
 from pipeline.sources import RemoteFile
 from shards.errors import DataError
 
 DOWNLOADS_AT_A_TIME = 3
 STAGING = ".download"
 """The subfolder for what is not yet known to be right."""
+NEVER_ASKS = "`--offline` never asks"
 PATIENCE = 5.0
 """Seconds for which an interrupted run waits for its threads; most end within 0.1."""
 
@@ -42,6 +43,7 @@ class _Job:
     future: Future[RawFile] = field(default_factory=Future)
     cancel: Event = field(default_factory=Event)
     reasons: list[str] = field(default_factory=list)
+    unreachable: int = 0  # so many of the reasons are that no network was found
 
     def fail(self, error: BaseException) -> None:
         """Give those who wait for the file an error, while no thread works on it."""
@@ -69,6 +71,7 @@ class Downloader:
         self._mirror = None if base_url is None else open_mirror(base_url)
         self._is_cut_off = offline and not isinstance(self._mirror, Path)
         self._warn = warn
+        self._network = Network()
         self._changed = Condition()
         self._jobs: list[_Job] = []  # that wait
         self._busy: dict[str, _Job] = {}  # by the host that serves
@@ -128,9 +131,9 @@ class Downloader:
 
         That includes what earlier calls have found room for. Only published sizes count, which a
         mirror's files need not have: those, and files of unknown size, are checked when their turn
-        comes.
+        comes. Offline nothing is loaded, and needs no room.
         """
-        if self._mirror is not None:
+        if self._mirror is not None or self._is_cut_off:
             return
         with self._changed:
             more = self._promised.get(folder, {}) | {file.name: file for file in files}
@@ -156,7 +159,7 @@ class Downloader:
         while taken := self._take():
             job, host = taken
             if job.future.running() or job.future.set_running_or_notify_cancel():
-                self._run(job, Slot(position, job.cancel, self._warn))
+                self._run(job, Slot(position, job.cancel, self._network, self._warn))
             with self._changed:
                 del self._busy[host]
                 if job.cancel.is_set() and not job.future.done():
@@ -222,6 +225,7 @@ class Downloader:
                 return self._load(job, place, slot)
             except AddressError as error:
                 job.reasons.append(f"{without_login(str(place))}: {error}")
+                job.unreachable += isinstance(error, Unreachable)
         if job.left:
             return None
         raise _not_loaded(job)
@@ -280,9 +284,12 @@ def _not_here(job: _Job) -> DataError:
 
 def _not_loaded(job: _Job) -> DataError:
     reasons = "; ".join(job.reasons) or "it has no address"
+    problem = f"{job.file.name} could not be downloaded ({reasons})"
     command = f"`python cli.py fetch {job.folder.name} --from FILE`"
-    remedy = f"try again later, or get it by other means and run {command}"
-    return DataError(f"{job.file.name} could not be downloaded ({reasons})", remedy)
+    if 0 < job.unreachable == len(job.reasons):
+        remedy = f"is there a network? {command} reads a copy fetched elsewhere, {NEVER_ASKS}"
+        return NoNetwork(problem, remedy)
+    return DataError(problem, f"try again later, or get it by other means and run {command}")
 
 
 def _remove_empty(folder: Path) -> None:

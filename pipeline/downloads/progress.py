@@ -6,14 +6,28 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from blake3 import blake3
-from tqdm import tqdm
 
+from pipeline.bar import bar
 from pipeline.sources import RemoteFile
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
+
+
+@dataclass
+class Network:
+    """What a run has seen of the network; its threads share it.
+
+    Attributes:
+        has_given: Whether anything has come from any host.
+        is_missing: Whether a host was given up for want of a network: others get one attempt each.
+    """
+
+    has_given: bool = False
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,11 +37,13 @@ class Slot:
     Attributes:
         position: Its line on the screen.
         cancel: Ends the work on this file.
+        network: What the run has seen of it.
         warn: Takes one sentence where there is no screen for it.
     """
 
     position: int
     cancel: Event
+    network: Network
     warn: Callable[[str], None]
 
     def check(self) -> None:
@@ -35,16 +51,15 @@ class Slot:
         if self.cancel.is_set():
             raise CancelledError
 
-    def bar(self, name: str, total: int | None, initial: int = 0) -> tqdm:
+    def bar(self, name: str, total: int | None, initial: int = 0) -> Any:  # noqa: ANN401
         """Return a bar of bytes with rate and time left, `initial` of them there before."""
-        return tqdm(
+        return bar(
             desc=name,
             total=total,
             initial=initial,
             unit="B",
             unit_scale=True,
             leave=False,
-            disable=None,
             position=self.position,
         )
 
@@ -52,9 +67,7 @@ class Slot:
         """Wait and say why: on the screen as long as it lasts, or once through `warn`."""
         text = f"{why}; next attempt in {seconds:.0f} s"
         place = self.position
-        with tqdm(
-            desc=text, bar_format="{desc}", leave=False, disable=None, position=place
-        ) as line:
+        with bar(desc=text, bar_format="{desc}", leave=False, position=place) as line:
             if line.disable:
                 self.warn(text)
             self.cancel.wait(seconds)

@@ -5,12 +5,12 @@ later download of a file whose sum nobody published is compared with the sum see
 """
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.downloads.progress import Slot, Sums
+from pipeline.room import free_bytes, nearest
 from pipeline.sources import RemoteFile
 from shards.errors import DataError
 from shards.files import sync, write_text
@@ -228,16 +228,8 @@ def keep(file: RemoteFile, folder: Path, staged: Path, address: str, sums: Sums)
 
 def check_free(folder: Path, needed: int, what: str) -> None:
     """Raise a DataError if fewer than `needed` bytes are free where `folder` is or will be."""
-    place = nearest(folder)
-    free = shutil.disk_usage(place).free
+    free = free_bytes(folder)
     if needed > free:
+        place = nearest(folder)
         problem = f"{what} takes {needed / 1e9:,.2f} GB more, {free / 1e9:,.2f} are free in {place}"
         raise DataError(problem, "free some space, or put the data on another disk")
-
-
-def nearest(folder: Path) -> Path:
-    """Return a folder, or the lowest one above it that exists."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return place

@@ -22,6 +22,7 @@ from pipeline.downloads.answers import (
     NotServed,
     Offer,
     Unfinished,
+    Unreachable,
     explained,
     probe,
 )
@@ -35,7 +36,8 @@ PAUSES = (2.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 HASTY_PAUSES = 2
 """So many of them for an address that gave no byte while another address is left."""
 UNREACHED_PAUSES = (1.0, 2.0)
-"""Seconds for one's own mirror that takes no connection: that is no home line, but a wrong name."""
+"""Seconds while nothing has come from any host in this run: where there is no network, and for
+one's own mirror that takes no connection, which is no home line, but a wrong name."""
 RETRIES_IN_PLACE = 5
 """Retries by gdown itself, which need not hash again what is on disk."""
 
@@ -74,7 +76,6 @@ class Transfer:
         self.is_own = is_own
         self.slot = slot
         self._was_resumed = False
-        self._has_served = False  # a byte, in this run
         self._may_restart = True
         self._failures = 0  # attempts since the last new byte
         self._reached = 0  # most bytes there ever were
@@ -98,12 +99,13 @@ class Transfer:
 
     def _prepare_another(self, error: Unfinished) -> None:
         """Wait before another attempt, or raise AddressError after too many without a new byte."""
-        loaded = loaded_bytes(self.staged)
+        loaded, network = loaded_bytes(self.staged), self.slot.network
         if loaded > self._reached:
-            self._failures, self._reached, self._has_served = 0, loaded, True
+            self._failures, self._reached, network.has_given = 0, loaded, True
         pauses = PAUSES if self.is_last or loaded else PAUSES[:HASTY_PAUSES]
-        if self.is_own and error.is_unreached and not self._has_served:
-            pauses = UNREACHED_PAUSES
+        is_hopeless = error.is_cut_off or (self.is_own and error.is_unreached)
+        if is_hopeless and not network.has_given:
+            pauses = () if network.is_missing else UNREACHED_PAUSES
         if self._failures < len(pauses):
             seconds = pauses[self._failures] if error.after is None else error.after
             self._failures += 1
@@ -111,6 +113,9 @@ class Transfer:
         elif loaded and error.is_refusal and self._may_restart:
             _gather(self.staged, self.part)
             self._restart(self.part)
+        elif error.is_cut_off and not self.is_own and not network.has_given:
+            network.is_missing = True
+            raise Unreachable(str(error)) from error
         else:
             raise AddressError(str(error)) from error
 
@@ -124,6 +129,7 @@ class Transfer:
         self.slot.check()
         is_drive = parse_url(self.address)[0] is not None
         offer = Offer(self.address) if is_drive else probe(self.address, self.staged)
+        self.slot.network.has_given |= not is_drive
         size = self.file.bytes if offer.size is None else offer.size
         if self.file.bytes not in (None, size):
             raise AddressError(f"it has {size:,} bytes, not {self.file.bytes:,}")
@@ -162,7 +168,7 @@ class Transfer:
                 str(self.staged),
                 quiet=True,
                 resume=True,
-                retries=RETRIES_IN_PLACE,
+                retries=RETRIES_IN_PLACE if self.slot.network.has_given else 0,
                 timeout=TIMEOUT,
                 use_cookies=False,
                 user_agent=USER_AGENT,
@@ -170,6 +176,7 @@ class Transfer:
                 progress=lambda done, _: bar.update(done - bar.n),
                 cancel=self.slot.cancel,
             )
+        self.slot.network.has_given = True
 
     def _is_right(self, sums: Sums) -> bool:
         """Return whether the file is what it should be; if not, delete it, to load it once more.

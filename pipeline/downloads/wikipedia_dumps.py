@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.downloads.answers import NoNetwork
 from pipeline.downloads.downloader import STAGING
 from pipeline.downloads.raw_files import sidecar
 from pipeline.sources import RemoteFile, Route
@@ -122,6 +123,8 @@ def _from_sums(wiki: str, date: str, load: Load, earlier: DataError | None) -> t
     listing = f"{wiki}/{date}/{wiki}-{date}-sha1sums.txt"
     try:
         text = load(RemoteFile("sha1sums.txt", _addresses(listing))).decode(errors="replace")
+    except NoNetwork:
+        raise
     except DataError as error:
         problem = f"no list of the dump of {wiki} of {date}"
         reasons = "; ".join(dict.fromkeys(one.problem for one in (earlier, error) if one))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from pipeline.bar import bar
 from pipeline.documents import read_columns, read_texts
 from pipeline.sentences import paragraphs_of
 from pipeline.texts import TextSource
@@ -81,9 +81,8 @@ def _draw(source: TextSource, share: int) -> SourceSample:
 def _measure(source: TextSource) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the hash of each document, and its bytes: some 16 bytes of memory a document."""
     hashes, sizes = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    with tqdm(
-        total=source.documents, desc=f"sample of {source.name}", unit=" documents", disable=None
-    ) as progress:
+    label = f"sample of {source.name}"
+    with bar(total=source.documents, desc=label, unit=" documents") as progress:
         for group in source.row_groups():
             table = read_columns(group, ["hash", "text"])
             hashes.append(table["hash"].to_numpy())
@@ -95,7 +94,7 @@ def _measure(source: TextSource) -> tuple[NDArray[np.uint64], NDArray[np.int64]]
 def paragraphs(sample: Sample, label: str) -> Iterator[str]:
     """Yield every paragraph of a sample, with a progress bar in bytes of text."""
     total = sum(part.text_bytes for part in sample)
-    with tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=None) as progress:
+    with bar(total=total, desc=label, unit="B", unit_scale=True) as progress:
         for part in sample:
             for text in part.texts():
                 yield from paragraphs_of(text)

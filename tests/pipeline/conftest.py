@@ -1,5 +1,7 @@
-"""Tokenizers of both kinds, and documents encoded with them."""
+"""Tokenizers of all kinds, documents encoded with them, and disks with little room."""
 
+import shutil
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,18 @@ from pipeline.tokenizer import train_tokenizer
 from shards.format import ShardHeader
 
 pytest.register_assert_rewrite("tests.pipeline.text_files")
+
+Usage = namedtuple("Usage", ["total", "used", "free"])
+
+
+@pytest.fixture
+def leave(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Return a function that leaves so many bytes on every disk."""
+
+    def leave(free: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 10**12 - free, free))
+
+    return leave
 
 
 @pytest.fixture(scope="session")

@@ -175,7 +175,8 @@ def test_one_s_own_text_needs_a_path(tmp_path):
         ("vocab", "electra-data/vocab.txt"),
     ],
 )
-def test_offline_the_error_says_where_the_data_are(source, address, tmp_path):
+def test_offline_the_error_says_where_the_data_are(source, address, tmp_path, leave):
+    leave(0)  # nothing is loaded: nothing is said of room
     with pytest.raises(DataError) as caught:
         fetch_one(source, None, tmp_path)
     assert address in str(caught.value)

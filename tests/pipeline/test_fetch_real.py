@@ -29,6 +29,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.slow
 def test_the_real_files_give_the_documents_that_are_in_them(real_server, tmp_path):
     """252 articles of 253 pages: 113 marked redirects, one article that is a list and no text."""
     sources = ["wikipedia", "gutenberg", "openwebtext", "glue"]

@@ -1,8 +1,6 @@
 """Raw files that are there already, and a disk without room for them."""
 
 import errno
-import shutil
-from collections import namedtuple
 from pathlib import Path
 
 import gdown
@@ -167,11 +165,8 @@ def test_a_broken_record_is_named(server: Server, folder: Path):
             load(file, folder)
 
 
-DiskUsage = namedtuple("DiskUsage", "total used free")
-
-
-def test_a_disk_too_small_is_said_before_the_download(server, folder, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10**9, 10**9, 1_000_000))
+def test_a_disk_too_small_is_said_before_the_download(server, folder, leave):
+    leave(1_000_000)
     address = server.serve("/a", BODY)
     for file in (remote(address), remote(address, body=None)):
         fails(file, folder, NAME, "free some space")
@@ -184,8 +179,8 @@ def test_a_disk_too_small_is_said_before_the_download(server, folder, monkeypatc
         downloader.check_space([remote(address)], folder)
 
 
-def test_a_disk_too_small_for_two_sources_is_said_before_the_second(server, folder, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10**9, 10**9, 3_000_000))
+def test_a_disk_too_small_for_two_sources_is_said_before_the_second(server, folder, leave):
+    leave(3_000_000)
     other = folder.with_name("other")
     address = server.serve("/a", BODY)
     with Downloader(warn=only_waits) as downloader:

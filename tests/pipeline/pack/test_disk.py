@@ -1,7 +1,6 @@
 """The disk is looked at before the work begins."""
 
 import shutil
-from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,24 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.disk import free_bytes, most_bytes, most_tokens_per_byte
+from pipeline.disk import most_bytes, most_tokens_per_byte
 from pipeline.divide import divide
 from pipeline.pack import pack
+from pipeline.room import free_bytes
 from pipeline.shard_task import ShardTask
 from shards.errors import DataError
 from tests.pipeline.pack.packing import CONFIG, LAYOUTS, content
-
-Usage = namedtuple("Usage", ["total", "used", "free"])
-
-
-@pytest.fixture
-def leave(monkeypatch):
-    """Return a function that leaves so many bytes on every disk."""
-
-    def leave(free: int) -> None:
-        monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**12, 10**12 - free, free))
-
-    return leave
 
 
 def sizes(folder: Path) -> dict[str, int]:
