@@ -19,7 +19,7 @@ def describe_text(manifest: Manifest) -> str:
     lines = [f"{documents}, {in_units(counts['text_bytes'])} of text"]
     for kind in ("dropped", "cleaned"):
         if counts.get(kind):
-            found = ", ".join(f"{number:,} {what}" for what, number in counts[kind].items())
+            found = ", ".join(f"{what} {number:,}" for what, number in counts[kind].items())
             lines.append(f"{kind}: {found}")
     if other := counts.get("not_published"):
         lines.append(f"not the published file: {', '.join(other)}")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.config import FetchConfig, PackConfig, TokenizeConfig, import_config
-from pipeline.console import in_colour, next_command, show
+from pipeline.console import in_colour, next_command, show, show_json
 from pipeline.flags import (
     PATH,
     PICTURE,
@@ -22,22 +22,35 @@ from pipeline.flags import (
     folder,
     from_option,
     given,
+    json_option,
     memory_option,
+    quiet_option,
     workers_option,
 )
 from pipeline.inspect_config import InspectConfig
 from pipeline.sources import SOURCES
 from pipeline.tables import number_of
 
+MUCH = 1_000_000_000
+"""Bytes of shards: the text of a home corpus, not a trial."""
 MEND = "delete the files named above, and run the `python cli.py pack` that made the folder again"
 
 
 def next_pretrain(shards: Path) -> None:
-    """Print the command that trains on these shards; of several lengths on the first."""
+    """Print the command that trains on these shards; of several lengths on the first.
+
+    On little text the default preset would take months, and on running text it would be refused.
+    """
     from shards.reader import read_shard_manifest
 
-    lengths = list(read_shard_manifest(shards)[1])
-    chosen = ["--max-length", str(lengths[0])] if len(lengths) > 1 else []
+    manifest, headers = read_shard_manifest(shards)
+    length, header = next(iter(headers.items()))
+    size = sum(record.bytes for name, record in manifest.files.items() if name.endswith(".arrow"))
+    chosen = ["--stages", str(length)] if len(headers) > 1 else []
+    if header.layout == "stream":
+        chosen += ["--preset", "gpt2-small", "--hours", "24"]
+    elif size < MUCH:
+        chosen += ["--preset", "tiny"]
     next_command("pretrain", "--shards", shards, *chosen)
 
 
@@ -51,8 +64,12 @@ def next_pretrain(shards: Path) -> None:
 @click.option("--drop-raw", is_flag=True, help="remove each download once its parts are written")
 @workers_option
 @executor_option
+@quiet_option
 def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa: ANN401
-    """Download each SOURCE and make clean documents of it, as Parquet under data/text/SOURCE."""
+    """Download each SOURCE; make clean documents of it.
+
+    They are Parquet files under data/text/SOURCE.
+    """
     crew = choose_crew(options.pop("workers"), options.pop("executor"))
     crew.load_early("pipeline.extract")
     from pipeline.fetch import fetch as fetch_sources
@@ -88,8 +105,12 @@ def fetch(sources: tuple[str, ...], data: Path, **options: Any) -> None:  # noqa
     "and with --text report on it",
 )
 @configured_by(TokenizeConfig)
+@quiet_option
 def tokenize(text: Path, out: Path, vocabulary: str | None, **options: Any) -> None:  # noqa: ANN401
-    """Train a tokenizer on the text; it loads in `tokenizers` and in `transformers`."""
+    """Train a tokenizer on the text, or take one over.
+
+    It loads in `tokenizers` and in `transformers`.
+    """
     from pipeline.tokenizer import import_tokenizer, train_tokenizer
 
     if vocabulary is None:
@@ -112,8 +133,9 @@ def tokenize(text: Path, out: Path, vocabulary: str | None, **options: Any) -> N
 @executor_option
 @memory_option
 @click.option("--dry-run", is_flag=True, help="only forecast rows, bytes and time from a sample")
+@quiet_option
 def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) -> None:  # noqa: ANN401
-    """Pack documents into rows of tokens, their masks drawn already, as Arrow shards."""
+    """Pack documents into rows of tokens, with masks, as shards."""
     if dry_run and given("executor"):
         raise click.UsageError("--dry-run works on this machine: leave --executor out")
     crew = choose_crew(options.pop("workers"), options.pop("executor"))
@@ -135,33 +157,51 @@ def pack(text: Path, tokenizer: Path, out: Path, dry_run: bool, **options: Any) 
 
 @click.command()
 @click.argument("shards", type=PATH)
-def verify(shards: Path) -> None:
+@quiet_option
+@json_option
+def verify(shards: Path, as_document: bool) -> None:
     """Check every file, hash and row of SHARDS against the format."""
+    from pipeline.bar import bar
     from pipeline.inspect import verify as problems
+    from shards.reader import read_shard_manifest
 
-    found = 0
-    for problem in problems(shards):
-        click.echo(problem)
-        found += 1
+    found = []
+    size = sum(record.bytes for record in read_shard_manifest(shards)[0].files.values())
+    with bar(total=size, desc="verify", unit="B", unit_scale=True, leave=False) as progress:
+        for problem in problems(shards, progress.update):
+            found.append(problem)
+            if not as_document:
+                with progress.external_write_mode():
+                    click.echo(problem)
+    if as_document:
+        show_json({"shards": str(shards), "is_intact": not found, "problems": found})
     if found:
-        problems_found = number_of(found, "problem")
+        problems_found = number_of(len(found), "problem")
         raise click.ClickException(f"{problems_found} in {shards}: {MEND}")
-    click.echo(f"{shards} is intact")
-    next_pretrain(shards)
+    if not as_document:
+        click.echo(f"{shards} is intact")
+        next_pretrain(shards)
 
 
 @click.command()
 @click.argument("shards", type=PATH)
 @configured_by(InspectConfig)
 @click.option("--plot", type=PICTURE, help="draw lengths, masks and segments as this PNG")
-def inspect(shards: Path, plot: Path | None, **options: Any) -> None:  # noqa: ANN401
-    """Show the balance sheet of SHARDS, and rows as text with their masks."""
+@json_option
+def inspect(shards: Path, plot: Path | None, as_document: bool, **options: Any) -> None:  # noqa: ANN401
+    """Show the balance sheet of SHARDS, and rows with their masks."""
     from pipeline.inspect import inspect_shards
 
     config = build(InspectConfig, options)
-    click.echo("\n".join(inspect_shards(shards, config, in_colour=in_colour())))
+    if as_document:
+        from pipeline.inspect_json import rows_as_json
+
+        show_json(rows_as_json(shards, config))
+    else:
+        click.echo("\n".join(inspect_shards(shards, config, in_colour=in_colour())))
     if plot:
         from pipeline.histograms import draw_histograms
 
-        click.echo(f"histograms: {draw_histograms(shards, config, plot)}")
-    next_pretrain(shards)
+        click.echo(f"histograms: {draw_histograms(shards, config, plot)}", err=as_document)
+    if not as_document:
+        next_pretrain(shards)

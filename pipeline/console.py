@@ -1,10 +1,12 @@
 """What every command prints alike."""
 
+import json
+import math
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +26,24 @@ def show(outcome: "Outcome") -> None:
 def next_command(*words: str | Path) -> None:
     """Print the command to run next, as the last line."""
     click.echo(f"next: python cli.py {shlex.join(map(str, words))}")
+
+
+def show_json(document: object, indent: int | None = 1) -> None:
+    """Print JSON for a program to read: it is all that standard output has.
+
+    Args:
+        document: What is no finite number in it becomes null, for JSON has no word for it.
+        indent: None = all in a line.
+    """
+    click.echo(json.dumps(_plain(document), indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def in_colour() -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import click
 
+from pipeline.bar import hide_bars
 from pipeline.config import ALL, SIZE, SIZE_OR_ALL
 from pipeline.executors import MPI, PROCESSES, Crew, is_mpi_job
 
@@ -46,7 +47,9 @@ class Picture(SomePath):
         """Return the path."""
         path = super().convert(value, parameter, context)
         if path.suffix.lower() != ".png" or path.is_dir():
-            raise click.BadParameter(f"{path} is no name of a .png file", context, parameter)
+            raise click.BadParameter(
+                f"{path} is no name of a .png file: give one", context, parameter
+            )
         return path
 
 
@@ -223,6 +226,12 @@ def folder(flag: str, default: str, text: str) -> Callable[[Command], Command]:
     return click.option(flag, type=PATH, default=Path(default), show_default=True, help=text)
 
 
+def _hide(context: click.Context, parameter: click.Parameter, quiet: bool) -> None:
+    """Hide progress bars as long as the command runs."""
+    hide_bars(hidden=quiet)
+    context.call_on_close(lambda: hide_bars(hidden=False))
+
+
 workers_option = click.option(
     "--workers",
     type=click.IntRange(1),
@@ -242,6 +251,10 @@ memory_option = click.option(
     default="1GB",
     show_default=True,
     help="most that a process takes; the result does not depend on it",
+)
+json_option = click.option("--json", "as_document", is_flag=True, help="print JSON")
+quiet_option = click.option(
+    "--quiet", is_flag=True, expose_value=False, callback=_hide, help="no progress bar"
 )
 data_option = folder("--data", "data", "folder that holds raw/, text/, glue/ and vocab/")
 from_option = click.option(

@@ -15,6 +15,7 @@ from pipeline.legible import make_legible, text_of
 from pipeline.sheet import describe_shards
 from shards.errors import DataError
 from shards.format import Rows, ShardHeader, unpack_masks
+from shards.manifest import Manifest
 from shards.reader import REPACK, ShardFolder, read_shard_manifest
 from shards.verify import verify
 
@@ -58,17 +59,26 @@ def inspect_shards(
     yield describe_shards(shards.manifest)
     tokenizer = load_tokenizer(folder / "tokenizer" / "tokenizer.json", REPACK)
     make_legible(tokenizer)
-    numbers = _choose(folder, shards, config)
-    yield f"of the {len(shards):,} {config.split} rows of {shards.header.max_length} tokens:"
+    numbers = choose_rows(folder, shards, config)
+    title = f"of the {len(shards):,} {config.split} rows of {shards.header.max_length} tokens"
+    yield f"{title}{_legend(shards.header, config.mask_set, in_colour)}:"
     show = _RowText(shards.header, tokenizer, in_colour)
     for number in numbers.tolist():
         row = shards.gather(np.array([number]))
-        yield f"row {number}: {_facts(shards.header, row)}"
+        yield f"row {number}: {_facts(shards, row)}"
         for line in show.lines(row, config.mask_set):
             yield f"  {line}"
 
 
-def _choose(folder: Path, shards: ShardFolder, config: InspectConfig) -> NDArray[np.int64]:
+def _legend(header: ShardHeader, mask_set: int, in_colour: bool) -> str:
+    """Return how to read the marks, where there are any."""
+    if not header.mask_sets:
+        return ""
+    mark = click.style("so", fg="black", bg="yellow") if in_colour else "[[so]]"
+    return f", with what mask set {mask_set} of {header.mask_sets} covers marked {mark}"
+
+
+def choose_rows(folder: Path, shards: ShardFolder, config: InspectConfig) -> NDArray[np.int64]:
     """Return the numbers of the rows to show."""
     numbers = np.arange(len(shards))
     if config.document is not None:
@@ -85,14 +95,37 @@ def _choose(folder: Path, shards: ShardFolder, config: InspectConfig) -> NDArray
     return numbers[: config.rows]
 
 
-def _facts(header: ShardHeader, row: Rows) -> str:
-    facts = f"document {row.document[0]}, {row.length[0]} tokens"
+def source_of(manifest: Manifest, document: int) -> str | None:
+    """Return the source that a document, by its number, comes from; None: nothing tells."""
+    end = 0
+    for source in manifest.counts.get("sources", ()):
+        end += source["documents"]
+        if document < end:
+            return str(source["name"])
+    return None
+
+
+def _facts(shards: ShardFolder, row: Rows) -> str:
+    header, document = shards.header, int(row.document[0])
+    source = source_of(shards.manifest, document)
+    of = f" of {source}" if source else ""
+    facts = f"document {document}{of}, {row.length[0]} tokens"
     if header.layout == "stream":
         return facts
     if row.second_start[0] == row.length[0]:
         return f"{facts}, one segment"
     label = int(row.sentence_order_label[0])
     return f"{facts}, {ORDERS[label] if header.layout == 'pairs' else 'two segments'}"
+
+
+def masks_of(row: Rows, mask_set: int, header: ShardHeader) -> NDArray[np.bool_]:
+    """Return (L,) what a mask set of a single row covers; nothing where rows have none."""
+    if not header.mask_sets:
+        return np.zeros(header.max_length, np.bool_)
+    is_masked: NDArray[np.bool_] = unpack_masks(
+        row.mask_set(np.array([mask_set]), header), header.max_length
+    )[0]
+    return is_masked
 
 
 class _RowText:
@@ -112,10 +145,7 @@ class _RowText:
     def lines(self, row: Rows, mask_set: int) -> list[str]:
         """Return a line up to each [SEP] of a single row."""
         ids = row.input_ids[0, : row.length[0]]
-        is_masked = np.zeros(self.header.max_length, np.bool_)
-        if self.header.mask_sets:
-            packed = row.mask_set(np.array([mask_set]), self.header)
-            is_masked = unpack_masks(packed, self.header.max_length)[0]
+        is_masked = masks_of(row, mask_set, self.header)
         ends = np.flatnonzero(ids == self.header.sep_token_id) + 1
         bounds = np.unique([0, *ends, len(ids)])
         return [

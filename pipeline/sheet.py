@@ -9,6 +9,8 @@ from shards.manifest import MANIFEST_NAME, Manifest
 
 Counts = Mapping[str, int]
 
+MORE_HELD_OUT = "pack with a larger --validation-fraction (documents are held out whole)"
+
 
 def describe_shards(manifest: Manifest) -> str:
     """Return the balance sheet: a column for each source and, of several, one for all.
@@ -41,7 +43,9 @@ def _describe(manifest: Manifest) -> str:
         ngrams += _ngrams(dict(zip(balance, parts, strict=True)), length)
         sizes.append(_sizes(manifest, length, parts[-1]))
     words = [f"words: {path}" for path in manifest.counts.get("encoder", ())]
-    return "\n".join([*align(lines), *ngrams, *sizes, *words])
+    *_, every = balance.values()
+    none = [] if every["validation_documents"] else [f"nothing is held out: {MORE_HELD_OUT}"]
+    return "\n".join([*align(lines), *ngrams, *sizes, *words, *none])
 
 
 def _of_length(counts: Counts, length: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Tables and sizes for a terminal."""
+"""Tables, sizes and times for a terminal."""
 
 from collections.abc import Sequence
 
@@ -21,6 +21,13 @@ def in_units(size: float) -> str:
         if size >= scale:
             return f"{size / scale:,.1f} {unit}"
     return f"{size / 1e3:,.1f} kB"
+
+
+def in_time(seconds: float) -> str:
+    """Return seconds in the unit that suits them."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def number_of(count: int, what: str) -> str:

@@ -1,7 +1,7 @@
 """Check a folder of shards against FORMAT.md: the manifest, every file, every hash, every row."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,14 @@ from shards.rules import blocks, check_rows
 TOKENIZER = "tokenizer/tokenizer.json"
 
 
-def verify(folder: Path) -> Iterator[str]:
+def verify(folder: Path, done: Callable[[int], object] = lambda size: None) -> Iterator[str]:
     """Yield a line for every problem in `folder`; an intact folder yields none.
 
     Files are checked on all cores, and named in the manifest's order.
+
+    Args:
+        folder: That `pack` wrote.
+        done: Called with the bytes of each file that is checked, as the manifest has them.
 
     Raises:
         DataError: There is no manifest to verify against, or it cannot be read.
@@ -36,7 +40,10 @@ def verify(folder: Path) -> Iterator[str]:
     files: list[_File] = []
     pool = ThreadPoolExecutor()
     try:
-        for file in pool.map(check.run, manifest.files):
+        for file, record in zip(
+            pool.map(check.run, manifest.files), manifest.files.values(), strict=True
+        ):
+            done(record.bytes)
             yield from file.problems
             faults += file.problems
             files.append(file)

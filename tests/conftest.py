@@ -18,6 +18,7 @@ from pipeline.documents import Document, DocumentWriter
 from pipeline.pack import pack
 from pipeline.tokenizer import train_tokenizer
 from shards.manifest import Manifest, record_file
+from tests.browser import BROWSERS, Browser, find_browser
 
 # Before torch is imported: test processes already share the cores, and threads would only wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,6 +40,17 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("HEARTH_DATA names no folder of downloaded corpora")
     return Path(folder)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A page of a headless browser, or skip."""
+    program = find_browser()
+    if program is None:
+        pytest.skip(f"no headless browser: none of {', '.join(BROWSERS)} is installed")
+    browser = Browser(program, tmp_path)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_a_text_is_told_by_what_was_written_dropped_and_cleaned():
     }
     assert describe(manifest("fetch", fetched)).splitlines() == [
         "1,234 documents, 5.6 MB of text",
-        "dropped: 1,000 redirects, 2 empty pages",
+        "dropped: redirects 1,000, empty pages 2",
     ]
 
 

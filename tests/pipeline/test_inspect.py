@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from itertools import pairwise
@@ -12,7 +13,7 @@ from cli import main
 from pipeline.balance import describe
 from pipeline.config import PackConfig
 from pipeline.encode import load_tokenizer
-from pipeline.inspect import inspect_shards
+from pipeline.inspect import inspect_shards, source_of
 from pipeline.inspect_config import InspectConfig
 from pipeline.pack import pack
 from shards.errors import DataError
@@ -21,7 +22,8 @@ from shards.reader import ShardFolder
 from shards.verify import verify
 
 FIRST_LINE = re.compile(
-    r"row \d+: document \d+, \d+ tokens(, (original order|swapped|one segment|two segments))?"
+    r"row \d+: document \d+ of \w+, \d+ tokens"
+    r"(, (original order|swapped|one segment|two segments))?"
 )
 SPECIAL = re.compile(r"\[(CLS|SEP)\]")
 
@@ -63,7 +65,7 @@ def test_a_row_is_told_by_its_columns(shards_folder: Path):
     rows = ShardFolder(shards_folder, "train").gather(np.arange(3))
     labels = {0: "original order", 1: "swapped", 255: "one segment"}
     expected = [
-        f"row {number}: document {rows.document[number]}, {rows.length[number]} tokens, "
+        f"row {number}: document {rows.document[number]} of books, {rows.length[number]} tokens, "
         f"{labels[int(rows.sentence_order_label[number])]}"
         for number in range(3)
     ]
@@ -159,7 +161,9 @@ def test_other_layouts_and_several_lengths_are_shown(
     assert all(FIRST_LINE.fullmatch(line) for line in heads(lines))
     assert ("[[" in "".join(lines)) == (layout == "segments")
     _, title, *_ = inspect_shards(tmp_path)
-    assert title == f"of the {len(ShardFolder(tmp_path, 'train', 32)):,} train rows of 32 tokens:"
+    marks = ", with what mask set 0 of 4 covers marked [[so]]" if layout == "segments" else ""
+    count = len(ShardFolder(tmp_path, "train", 32))
+    assert title == f"of the {count:,} train rows of 32 tokens{marks}:"
 
 
 @pytest.mark.parametrize(
@@ -199,3 +203,38 @@ def test_shards_without_their_tokenizer_are_named(tmp_path: Path, shards_folder:
     with pytest.raises(DataError, match=r"no tokenizer at .*tokenizer\.json") as caught:
         list(inspect_shards(tmp_path / "shards"))
     assert "pack" in caught.value.remedy  # the copy beside the shards is pack's to make
+
+
+def test_json_has_the_columns_and_the_text_of_each_row(shards_folder: Path):
+    result = CliRunner().invoke(main, ["inspect", str(shards_folder), "--rows", "4", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    shards = ShardFolder(shards_folder, "train")
+    rows = shards.gather(np.arange(4))
+    masks = unpack_masks(rows.mask_set(np.zeros(4, np.int64), shards.header), 64)
+    assert document["rows_in_split"] == len(shards)
+    assert document["balance"] == shards.manifest.counts["balance"]
+    for number, row in enumerate(document["rows"]):
+        assert row["row"] == number
+        assert row["document"] == rows.document[number]
+        assert row["source"] == "books"
+        assert row["input_ids"] == rows.input_ids[number, : rows.length[number]].tolist()
+        assert len(row["tokens"]) == row["length"] == rows.length[number]
+        assert row["masked_positions"] == np.flatnonzero(masks[number]).tolist()
+        assert len(row["segments"]) == 2 - (row["second_start"] == row["length"])
+        assert not SPECIAL.search("".join(row["segments"]))
+
+
+def test_json_of_what_there_is_not_is_an_error_and_no_json(tmp_path: Path):
+    result = CliRunner().invoke(main, ["inspect", str(tmp_path), "--json"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "run `python cli.py pack --out" in result.stderr
+
+
+def test_a_document_is_of_the_source_that_its_number_falls_in(shards_folder: Path):
+    manifest = ShardFolder(shards_folder, "train").manifest
+    first, second = manifest.counts["sources"]
+    ends = first["documents"], first["documents"] + second["documents"]
+    numbers = (0, ends[0] - 1, ends[0], ends[1] - 1, ends[1])
+    found = [source_of(manifest, number) for number in numbers]
+    assert found == ["books", "books", "pages", "pages", None]

@@ -129,6 +129,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the most memory is known on Linux alone")
 @pytest.mark.parametrize("kind", ["txt", "txt.gz", "parquet"])
 def test_much_text_takes_little_memory(tmp_path, kind):
