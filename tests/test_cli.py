@@ -1,10 +1,13 @@
 """The command line: the README's commands, help for every option, one line for every error."""
 
 import errno
+import json
 import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,10 +56,16 @@ def test_the_commands_of_the_readme_run_one_after_another(home):
         *("fetch", "tokenize", "pack", "verify", "inspect", "pretrain"),
         *("report", "fill", "glue", "export"),
     ]
+    following = {
+        "glue": "report runs/first",
+        "report": "play runs/first",
+        "export": "play my-model",
+    }
     for command in commands:
         result = run(*command, *shlex.split(SMALL.get(command[0], "")))
         assert result.exit_code == 0, (command, result.output)
-        assert result.output.splitlines()[-1].startswith("next: python cli.py ")
+        last = result.output.splitlines()[-1]
+        assert last.startswith(f"next: python cli.py {following.get(command[0], '')}")
     assert (home / "my-model" / "config.json").is_file()
     assert (home / "runs" / "first" / "glue" / "results.md").is_file()
 
@@ -68,6 +77,7 @@ def test_the_commands_of_the_readme_run_one_after_another(home):
 def test_every_command_and_option_has_help():
     for name, command in main.commands.items():
         assert command.help, name
+        assert not command.get_short_help_str(64).endswith("..."), name  # on 80 columns
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert parameter.help, f"{name} {parameter.opts}"
@@ -291,3 +301,87 @@ def test_ctrl_c_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("pipeline.tokenizer.train_tokenizer", interrupted)
     line = one_line(run("tokenize"))
     assert line == "interrupted; nothing half-written is left: run the command again"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["verify"], "Missing argument 'SHARDS': see `python cli.py verify --help`"),
+        (["verify", "--foo", "x"], "No such option '--foo': see `python cli.py verify --help`"),
+        (
+            ["export", "x", "--out"],
+            "Option '--out' requires an argument: see `python cli.py export",
+        ),
+        (["inspect", "x", "--rows", "y"], "'y' is not a valid integer: see `python cli.py inspect"),
+        (["fill", "x", "y", "--topp", "3"], "--top'? See `python cli.py fill --help`"),
+        (["--foo"], "No such option '--foo': see `python cli.py --help`"),
+        (["polish"], "No such command 'polish': see `python cli.py --help`"),
+    ],
+)
+def test_an_error_of_clicks_own_is_a_line_that_ends_with_the_help_to_see(arguments, line):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    (found,) = result.output.splitlines()
+    assert found.startswith("Error: ")
+    assert line in found
+
+
+def test_without_a_command_the_help_is_printed():
+    result = run()
+    assert result.exit_code == 2  # as Click has it
+    assert result.output == run("--help").output
+
+
+def test_an_error_of_ours_keeps_its_own_remedy():
+    result = run("tokenize", "--import", "")
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1] == (
+        "Error: --import is empty: give the path of a vocabulary"
+    )
+
+
+def test_the_version_is_a_line():
+    result = run("--version")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"hearth \d+\.\d+\.\d+ \(Python 3\S+, (no )?torch.*\)\n", result.output)
+
+
+def test_verify_answers_in_json_too(shards_folder, tmp_path):
+    result = run("verify", shards_folder, "--json", "--quiet")
+    expected = {"shards": str(shards_folder), "is_intact": True, "problems": []}
+    assert json.loads(result.stdout) == expected
+    shards = tmp_path / "shards"
+    shutil.copytree(shards_folder, shards)
+    (shards / "note.txt").write_text("mine")
+    result = run("verify", shards, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == [
+        f"{shards / 'note.txt'} is foreign: the manifest does not list it"
+    ]
+    assert result.stderr.startswith("Error: 1 problem in ")
+
+
+def test_commands_with_bars_can_be_quiet_and_those_for_scripts_have_json():
+    def commands_with(flag):
+        return {
+            name
+            for name, command in main.commands.items()
+            if any(flag in parameter.opts for parameter in command.params)
+        }
+
+    assert commands_with("--quiet") >= {"fetch", "tokenize", "pack", "pretrain", "glue", "verify"}
+    assert commands_with("--json") >= {"verify", "inspect", "plan", "runs", "doctor"}
+
+
+@pytest.mark.parametrize("package", ["click", "torch"])
+def test_a_python_without_the_packages_is_told_what_to_do(package, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
+    program = [sys.executable, README.parent / "cli.py", "pretrain", "--shards", tmp_path]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(program, env=environment, capture_output=True, text=True)
+    (line,) = result.stderr.splitlines()
+    assert line == (
+        f"Error: this Python ({sys.executable}) has no package {package}: "
+        "run `source .venv/bin/activate`, or `pip install -e .`"
+    )
+    assert result.returncode == 1

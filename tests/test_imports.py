@@ -24,6 +24,7 @@ LIGHT_MODULES = {
     "model.config",
     "model.presets",
     "train.config",
+    "train.doctor",
     "train.glue.config",
     "train.glue.recipes",
     "train.stages",
@@ -130,9 +131,13 @@ def test_help_works_as_a_script():
         "verify",
         "inspect",
         "fill",
+        "play",
         "export",
         "import",
         "report",
+        "runs",
+        "doctor",
+        "completion",
     ]
     listed = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")}
     assert set(commands) <= listed

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from pipeline.tables import in_time
 from train.checkpoint import State
 from train.config import PretrainConfig
 from train.metrics import Line
@@ -110,13 +111,6 @@ def news(config: PretrainConfig, state: State, line: Line) -> str:
     left = state.seconds * max(0, 1 - share) / share
     ends = f"; {in_time(left)} left" if left >= 1 else ""
     return f"{where}: {'; '.join(losses)}; {line['tokens_per_second']:,.0f} tokens/s{ends}"
-
-
-def in_time(seconds: float) -> str:
-    """Return seconds in the unit that suits them."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _losses(line: Line) -> list[tuple[str, str]]:

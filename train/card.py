@@ -4,15 +4,15 @@ Nothing is said that the run does not know; what only a person can say is left f
 """
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from model.config import ElectraConfig, LanguageModelConfig, ModelConfig
 from model.language_model import objective_weights
+from pipeline.about import hearth_version
 from pipeline.sources import SOURCES
-from shards.manifest import Manifest, read_manifest
-from train.runs import ModelKind, Run, main_shape
+from shards.manifest import Manifest
+from train.runs import ModelKind, Run, main_shape, manifest_of
 
 CARD = "README.md"
 TO_FILL_IN = "TO FILL IN"
@@ -43,7 +43,7 @@ def trained_card(run: Run, step: int, classes: Mapping[str, str], part: str) -> 
     config, model = run.config, run.model
     if model is None:
         raise TypeError("networks of the user's own have no card")
-    manifest = _manifest_of(run)
+    manifest = manifest_of(run)
     begun = "random weights" if run.init_from is None else f"those of {Path(run.init_from).name}"
     lines = [
         f"# {run.folder.resolve().name}",
@@ -94,14 +94,6 @@ def imported_card(imported: Mapping[str, Any], part: str) -> str:
         f"Licence of this model, its publisher's: {TO_FILL_IN}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def hearth_version() -> str:
-    """Return the version of this program."""
-    try:
-        return version("hearth")
-    except PackageNotFoundError:  # run from its sources
-        return "(not installed)"
 
 
 def _written(classes: Mapping[str, str], part: str) -> list[str]:
@@ -172,15 +164,6 @@ def _loading(model: ModelKind, classes: Mapping[str, str], part: str) -> list[st
 def _drops_more(shape: ModelConfig) -> bool:
     is_albert = shape.num_hidden_groups != shape.num_hidden_layers
     return is_albert and shape.hidden_dropout_prob > 0
-
-
-def _manifest_of(run: Run) -> Manifest | None:
-    """Return the manifest of the shards: the run's copy, or theirs if they are still there."""
-    for folder in (run.shards_manifest, Path(run.shards)):
-        manifest = read_manifest(folder)
-        if manifest is not None and manifest.fingerprint() == run.fingerprint:
-            return manifest
-    return None
 
 
 def _seen(run: Run, model: ModelKind, step: int, manifest: Manifest | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands that train a model and use it: parse, call one function, print.
+"""The commands that train a model and hand it on: parse, call one function, print.
 
 Each command imports its own code when it runs, so that `--help` answers at once.
 """
@@ -15,6 +15,7 @@ from pipeline.console import next_command
 from pipeline.flags import PATH, build, configured_by, folder, given
 from train.config import Execution, PretrainConfig, pretrain_config
 from train.config import execution as make_execution
+from train.inference_commands import PROMPT, SENTENCE
 from train.interrupt import terminable
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 FILLING = ("MaskedLM", "AlbertForPreTraining", "BertForPreTraining")
 """Ends of the names of classes that predict masked tokens."""
-SENTENCE = "Paris is the [MASK] of France."
+PLAYING = (*FILLING, "GPT2LMHeadModel")
+"""Of those that `play` shows."""
 
 
 @click.command()
@@ -40,7 +42,7 @@ def pretrain(
     init_from: Path | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Train a model from random weights, or from old ones, and export it."""
+    """Train a model, from random weights or old ones; export it."""
     from train.crew import join_crew
     from train.pretrain import resume_run, start_run
 
@@ -80,20 +82,6 @@ def _again(out: Path, how: dict[str, Any]) -> dict[str, Any]:
 
 @click.command()
 @click.argument("run", type=PATH)
-@click.argument("text")
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="fillings each")
-def fill(run: Path, text: str, top: int) -> None:
-    """Fill each [MASK] of TEXT with the likeliest words."""
-    from train.fill import fill as fill_text
-
-    for filling in fill_text(run, text, top):
-        pairs = zip(filling.tokens, filling.probabilities, strict=True)
-        click.echo("  ".join(f"{token} {share:.3f}" for token, share in pairs))
-    next_command("glue", run)
-
-
-@click.command()
-@click.argument("run", type=PATH)
 @click.option("--out", type=PATH, required=True, help="folder to write")
 @click.option(
     "--part",
@@ -103,18 +91,32 @@ def fill(run: Path, text: str, top: int) -> None:
     help="which networks of a pair; both: the generator goes to OUT/generator",
 )
 def export(run: Path, out: Path, part: "Part") -> None:
-    """Write RUN's newest checkpoint as a folder that `transformers` loads."""
+    """Write RUN's newest checkpoint for `transformers` to load."""
     from train.export import export_run
 
     click.echo(f"{export_run(run, out, part)} -> {out}")
-    next_command(*(("glue", out) if part == "discriminator" else ("fill", out, SENTENCE)))
+    next_command(*_after_export(run, out))
+
+
+def _after_export(run: Path, out: Path) -> tuple[str, Path]:
+    """Return the command that takes what was exported."""
+    import json
+
+    config = json.loads((out / "config.json").read_bytes())
+    if not config.get("tie_word_embeddings", True):  # ALGPT2, which no command of ours reads again
+        return "play", run
+    is_playable = config["architectures"][0].endswith(PLAYING) or (out / "generator").is_dir()
+    return "play" if is_playable else "glue", out
 
 
 @click.command("import")
 @click.argument("folder", type=PATH)
 @click.option("--out", type=PATH, required=True, help="the run's folder, to be made")
 def import_model(folder: Path, out: Path) -> None:
-    """Make a run of the published model in FOLDER, for fill, glue and export."""
+    """Make a run of the published model in FOLDER.
+
+    fill, glue, export and pretrain --init-from take it then.
+    """
     from train.imports import import_folder
 
     imported = import_folder(folder, out)
@@ -127,16 +129,4 @@ def import_model(folder: Path, out: Path) -> None:
     if can_fill:
         next_command("fill", out, SENTENCE)
     else:
-        next_command(*(("export", out, "--out", "DIR") if is_decoder else ("glue", out)))
-
-
-@click.command()
-@click.argument("run", type=PATH)
-def report(run: Path) -> None:
-    """Draw RUN's curves and print its last numbers."""
-    from train.report import report as draw
-
-    picture, table = draw(run)
-    click.echo(table)
-    click.echo(f"curves: {picture}")
-    next_command("fill", run, SENTENCE)
+        next_command(*(("generate", out, PROMPT) if is_decoder else ("glue", out)))

@@ -27,6 +27,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from model.corruption import hide_tokens
@@ -36,19 +37,15 @@ from model.objectives import Score
 from model.output import Output
 from model.rows import to_rows
 from pipeline.encode import load_tokenizer
-from shards.format import Rows, ShardHeader, unpack_masks
 from shards.reader import ShardFolder
 from train.batch import Batch, to_batches
+from train.guessing import MAX_ROWS, spread
 from train.out_of_memory import free_memory, is_out_of_memory, memory_for
 from train.precision import Precision, autocast
 
 Say = Callable[[str], None]
-MAX_ROWS = 1024
-"""Held-out rows scored: enough to tell .02 of accuracy apart, few enough to take seconds."""
 MOST_AT_ONCE = 32
 """Rows in a forward pass."""
-BASELINE_ROWS = 100_000
-"""Training rows that the unigram baseline is counted on."""
 SEED = 0
 """Evaluations draw the same replacements each time, so that they can be compared."""
 MASKED, CAUSAL, REPLACED = "masked_language_model", "causal_language_model", "replaced_token"
@@ -122,7 +119,7 @@ def _score(
         model.train(was_training)
     scores = sums.scores()
     if CAUSAL in sums.losses:
-        words = _count_words(validation, index)
+        words = _words_in_rows(validation, index)
         scores["word_perplexity"] = perplexity(sums.losses[CAUSAL] / max(1, words))
     return scores
 
@@ -190,19 +187,19 @@ def _hidden_token_loss(model: Electra | LanguageModel, batch: Batch) -> Tensor:
     return scores[MASKED].loss
 
 
-def _count_words(validation: ShardFolder, index: NDArray[np.int64]) -> int:
+def _words_in_rows(validation: ShardFolder, index: NDArray[np.int64]) -> int:
     """Return the words of some rows, their first tokens left out."""
     tokenizer = load_tokenizer(
         validation.folder / "tokenizer" / "tokenizer.json", "pack the shards again"
     )
     rows = validation.gather(index)
     kept = [ids[1:length].tolist() for ids, length in zip(rows.input_ids, rows.length, strict=True)]
-    return sum(len(text.split()) for text in tokenizer.decode_batch(kept))
+    return count_words(tokenizer, kept)
 
 
-def spread(rows: int, most: int) -> NDArray[np.int64]:
-    """Return up to `most` row numbers spread evenly over all, and so over all sources."""
-    return np.linspace(0, rows - 1, min(rows, most)).astype(np.int64)
+def count_words(tokenizer: Tokenizer, rows: list[list[int]]) -> int:
+    """Return the words of rows of tokens: what stands between white space when decoded."""
+    return sum(len(text.split()) for text in tokenizer.decode_batch(rows))
 
 
 def _entropy(share: float) -> float:
@@ -222,36 +219,3 @@ def area_under_curve(scores: NDArray[Any], is_positive: NDArray[np.bool_]) -> fl
         return 0.5
     above = ranks[where][is_positive].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
-
-
-def unigram_loss(train: ShardFolder, validation: ShardFolder) -> float:
-    """Return the loss in nats of guessing tokens by their frequency in the training rows.
-
-    Frequencies are counted with one added to each; tokens are those that `evaluate` has predicted:
-    of mask set 0, or, of a stream, all but a row's first.
-    """
-    header = train.header
-    counts = np.ones(header.vocab_size)
-    for index in np.array_split(spread(len(train), BASELINE_ROWS), 32):
-        rows = train.gather(index)
-        counts += np.bincount(_content(rows, header), minlength=header.vocab_size)
-    rows = validation.gather(spread(len(validation), MAX_ROWS))
-    targets = rows.input_ids[_predicted(rows, header)]
-    return float(-np.log(counts[targets] / counts.sum()).mean())
-
-
-def _predicted(rows: Rows, header: ShardHeader) -> NDArray[np.bool_]:
-    """Return which tokens are predicted (B, T)."""
-    if header.mask_sets:
-        return unpack_masks(rows.mask_set(np.zeros(len(rows), np.int64), header), header.max_length)
-    position = np.arange(header.max_length)
-    return (position > 0) & (position < rows.length[:, None])
-
-
-def _content(rows: Rows, header: ShardHeader) -> NDArray[Any]:
-    """Return the tokens that may be predicted."""
-    if not header.mask_sets:
-        return rows.input_ids[_predicted(rows, header)]
-    structural = [header.pad_token_id, header.cls_token_id, header.sep_token_id]
-    flat = rows.input_ids.reshape(-1)
-    return flat[~np.isin(flat, structural)]

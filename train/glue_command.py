@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from pipeline.completion import complete_tasks
 from pipeline.console import next_command
 from pipeline.flags import PATH, build, configured_by, data_option, from_option, given
 from train.config import Device
@@ -25,7 +26,13 @@ ONLY_GLUE = (
 
 @click.command()
 @click.argument("run", type=PATH)
-@click.option("--tasks", default="all", show_default=True, help="of GLUE, such as cola,mrpc")
+@click.option(
+    "--tasks",
+    default="all",
+    show_default=True,
+    shell_complete=complete_tasks,
+    help="of GLUE, such as cola,mrpc",
+)
 @click.option("--task", "own", type=PATH, help="fine-tune on the task in this folder instead")
 @from_option
 @data_option
@@ -51,7 +58,7 @@ def glue(
     quiet: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Fine-tune RUN on GLUE tasks, beside a random twin and the majority class.
+    """Fine-tune RUN on GLUE tasks, beside an untrained twin.
 
     RUN is a run's folder, or an encoder's as `transformers` writes it (ELECTRA, ALBERT, BERT,
     Nystromformer). Results are written after each training; --resume goes on after them.
@@ -80,6 +87,7 @@ def _run_glue(
     from pipeline.tasks import choose_tasks
     from train.glue.run import Output, run_glue
     from train.glue.table import table
+    from train.runs import RUN_FILE
 
     names = build(choose_tasks, {"names": options["tasks"].split(",")})
     output = Output(
@@ -98,7 +106,8 @@ def _run_glue(
         )
     click.echo(table(results))
     click.echo(f"all of it: {out / 'results.md'}")
-    next_command("glue", run, "--task", "FOLDER")
+    is_trained = (run / RUN_FILE).is_file()
+    next_command(*(("report", run) if is_trained else ("glue", run, "--task", "FOLDER")))
 
 
 def _run_own(

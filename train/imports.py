@@ -19,13 +19,14 @@ from model.huggingface import GENERATOR, write_parts
 from model.huggingface_files import CONFIG, weight_files
 from model.huggingface_heads import HEADS
 from model.huggingface_read import Found, read_parts
+from pipeline.about import hearth_version
 from pipeline.config import ImportConfig
 from pipeline.tokenizer import FAST
 from pipeline.vocabulary.imports import read_vocabulary, vocabulary_files
 from pipeline.vocabulary.special import add_roles, hugging_face_config
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, hash_file, sync, write_text
-from train.card import CARD, hearth_version, imported_card
+from train.card import CARD, imported_card
 from train.export import write_tokenizer
 from train.runs import IMPORT_FILE
 

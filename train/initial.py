@@ -34,11 +34,16 @@ FREE = {
     "position_initializer",
     "pad_to_multiple_of",
     "pad_token_id",
+    "vocab_size",
 }
-"""Fields of a shape that may differ: the same weights compute the same without dropout."""
+"""Fields of a shape that may differ: the same weights compute the same without dropout, and of a
+table only the entries that are tokens are ever read."""
 
-OF_THE_DATA = ("vocab_size", "max_position_embeddings")
-"""Fields of a shape that are settled with the data, not by a preset."""
+BY_TOKEN = ("word_embeddings.weight", "masked_language_model.head.bias", "tokens.bias")
+"""How the names end of tensors with an entry for each token."""
+
+OF_THE_DATA = ("max_position_embeddings",)
+"""Fields of a shape, not in FREE, that are settled with the data, not by a preset."""
 
 
 class Source(NamedTuple):
@@ -124,7 +129,7 @@ def initialize(
     Raises:
         DataError: Vocabulary or shapes differ, or no network is of the same kind.
     """
-    _check_tokenizer(source, tokenizer)
+    tokens = _check_tokenizer(source, tokenizer)
     try:
         is_run = not any(isinstance(one, Parts) for one in source.networks.values())
         own = _networks(model) if is_run else _parts(model)
@@ -139,10 +144,13 @@ def initialize(
     for name in common:
         _check_shape(source, name, getattr(config, name))
     for name in common:
-        size = getattr(config, name).vocab_size
+        wanted = getattr(config, name).vocab_size
+        size = min(wanted, tokens)  # further entries of the source's table were never trained
         anew = _copy(own[name].state_dict(), source.networks[name].state_dict(), size)
         missing = sorted({key.rpartition(".")[0] for key in anew})
         remarks += [f"{name}: {', '.join(missing)} drawn anew"] if missing else []
+        if more := wanted - size:
+            remarks.append(f"{name}: the last {more} entries of the vocabulary drawn anew")
     return remarks
 
 
@@ -159,8 +167,11 @@ def _parts(model: Electra | LanguageModel) -> dict[str, nn.Module]:
     return {name: parts_of(cast(Network, half)) for name, half in halves.items()}
 
 
-def _check_tokenizer(source: Source, tokenizer: Path) -> None:
-    """Refuse a source whose tokens have other ids than those of the shards."""
+def _check_tokenizer(source: Source, tokenizer: Path) -> int:
+    """Refuse a source whose tokens have other ids than those of the shards; return how many it has.
+
+    The shards may have tokens beyond the source's: those of roles that a GPT-2 lacks, or padding.
+    """
     if not source.tokenizer.is_file():
         problem = f"{source.folder} has no tokenizer.json to compare the vocabulary with"
         remedy = f"`python cli.py import {source.folder} --out RUN` makes one; give that run"
@@ -169,13 +180,21 @@ def _check_tokenizer(source: Source, tokenizer: Path) -> None:
     own, other = (
         load_tokenizer(path, remedy).get_vocab() for path in (tokenizer, source.tokenizer)
     )
-    if own != other:
-        token = min(own.items() ^ other.items(), key=lambda item: item[::-1])[0]
+    last = max(other.values())
+    if last >= (size := min(shape.vocab_size for shape in source.shapes.values())):
+        problem = f"{source.tokenizer} has {last + 1} tokens, its model only {size}"
+        raise DataError(problem, "give the tokenizer that belongs to the model")
+    different = {
+        item for item in own.items() ^ other.items() if item[0] in other or item[1] <= last
+    }
+    if different:
+        token = min(different, key=lambda item: item[::-1])[0]
         problem = (
             f"the vocabulary of {source.folder} is not that of the shards: token {token!r} is "
             f"{other.get(token, 'not there')} in it and {own.get(token, 'not there')} in theirs"
         )
         raise DataError(problem, remedy)
+    return last + 1
 
 
 def _check_shape(source: Source, name: str, shape: ModelConfig) -> None:
@@ -207,16 +226,13 @@ def _choose_preset(source: Source) -> str:
     return f"no preset has its shape ({layers}): leave --init-from out, or give another model"
 
 
-def _copy(own: Mapping[str, Tensor], found: Mapping[str, Tensor], vocab_size: int) -> list[str]:
+def _copy(own: Mapping[str, Tensor], found: Mapping[str, Tensor], tokens: int) -> list[str]:
     """Copy tensors by name; return the names of those that there are none for.
 
-    Tables are as long as the vocabulary, or padded beyond it with what is never read.
+    Tables may differ in length; only their first entries, for so many tokens, are copied.
     """
     with torch.no_grad():
         for name in own.keys() & found.keys():
-            one, other = own[name], found[name]
-            if one.shape == other.shape:
-                one.copy_(other)
-            else:
-                one[:vocab_size].copy_(other[:vocab_size])
+            end = tokens if name.endswith(BY_TOKEN) else None
+            own[name][:end].copy_(found[name][:end])
     return [name for name in own if name not in found]

@@ -37,6 +37,25 @@ def lock_run(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_locked(folder: Path) -> bool:
+    """Return whether a command holds the lock of a run's folder; False where there are none.
+
+    It is asked for as one of several readers, and let go of at once.
+    """
+    path = folder / LOCK_FILE
+    if sys.platform == "win32" or not path.is_file():
+        return False
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in HELD
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+    return False
+
+
 def _take(descriptor: int) -> bool:
     """Return whether the lock is this process's now, or can be nobody's."""
     if sys.platform == "win32":

@@ -27,16 +27,17 @@ from train.bar import Progress, news
 from train.checkpoint import Snapshot, State, load_checkpoint, take_snapshot
 from train.config import Execution
 from train.crew import SharedError
-from train.evaluate import evaluate, unigram_loss
+from train.evaluate import evaluate
 from train.interrupt import Interrupt
 from train.metrics import Line, MetricsWriter
 from train.out_of_memory import memory_for
 from train.pending import Pending, read, unsound
 from train.precision import Precision
 from train.runs import Run, stages_of
+from train.samples import write_samples
 from train.saver import Saver
 from train.schedule import progress, step_rate
-from train.speed import peak_memory, peak_rate
+from train.speed import peak_memory, peak_rate, utilisation
 from train.stages import Position, begin_stages, find_position, first_steps
 from train.step import Model, Say, Taken, Updater, not_finite
 
@@ -136,6 +137,8 @@ class Trainer:
             found = self.evaluate()
             lines[-1]["validation"] = {name: _finite(value) for name, value in found.items()}
             self.say(news(self.run.config, self.state, lines[-1]))
+            where = (self.device, self.precision)
+            write_samples(self.run.samples, self.state.step, self.model, self.validation, *where)
         metrics.write(lines)
 
     @property
@@ -214,10 +217,11 @@ class Trainer:
             lines.append(line | self._check(one, numbers))
         tokens = sum(line.pop("tokens") for line in lines)
         flops = [one.flops for one in pending if one.flops is not None]
+        rate = sum(flops) / elapsed
         shared = {
             "tokens_per_second": tokens / elapsed,
             "data_wait": sum(one.waited for one in pending) / elapsed,
-            "flops_utilisation": sum(flops) / elapsed / self.peak_rate if flops else None,
+            "flops_utilisation": utilisation(rate, self.peak_rate) if flops else None,
             "peak_memory": peak_memory(self.device),
         }
         self.state = replace(self.state, tokens=self.state.tokens + int(tokens))
@@ -265,11 +269,6 @@ class Trainer:
             torch.set_num_threads(threads)  # the bits are others in any case
         if threads != torch.get_num_threads():
             self.say(f"computing with {torch.get_num_threads()} threads, as before")
-
-    def baseline(self, max_length: int) -> float:
-        """Return the loss of guessing by frequency, on rows of a length."""
-        self._open(max_length)
-        return unigram_loss(self.rows.shards, self.validation)
 
     def start_clock(self) -> None:
         """Begin to count seconds from now."""

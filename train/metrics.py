@@ -157,9 +157,17 @@ def flatten(line: Line, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield prefix + name, value
 
 
-def read_metrics(path: Path) -> Iterator[Line]:
-    """Yield the whole lines of a metrics file, of steps that rise; pass over spoilt ones."""
-    return (line for line, _, _ in _lines(path, math.inf) if line is not None)
+def read_metrics(path: Path, seen: Callable[[int], object] = lambda size: None) -> Iterator[Line]:
+    """Yield the whole lines of a metrics file, of steps that rise; pass over spoilt ones.
+
+    Args:
+        path: The file.
+        seen: Called with the size of each line in bytes, for a progress bar.
+    """
+    for line, start, end in _lines(path, math.inf):
+        seen(end - start)
+        if line is not None:
+            yield line
 
 
 class _Found(NamedTuple):
@@ -177,7 +185,7 @@ def _lines(path: Path, most: float) -> Iterator[_Found]:
     last = start = 0
     with path.open("rb") as file:
         for content in file:
-            line, end = _parse(content), start + len(content)
+            line, end = parse_line(content), start + len(content)
             step = 0 if line is None else line["step"]
             if step <= most:
                 yield _Found(line if step > last else None, start, end)
@@ -185,11 +193,21 @@ def _lines(path: Path, most: float) -> Iterator[_Found]:
             start = end
 
 
-def _parse(content: bytes) -> Line | None:
+def _whole(text: str) -> int:
+    """Return a number; an OverflowError is raised if it is too large to reckon with."""
+    number = int(text)
+    float(number)
+    return number
+
+
+DECODER = json.JSONDecoder(parse_int=_whole)
+
+
+def parse_line(content: bytes) -> Line | None:
     """Return a line of metrics; None where a kill, a power cut or a disk has spoilt it."""
     try:
-        line = json.loads(content)
-    except ValueError:
+        line = DECODER.decode(content.decode())
+    except (ValueError, OverflowError):
         return None
     is_line = content.endswith(b"\n") and isinstance(line, dict)
     return line if is_line and type(line.get("step")) is int else None

@@ -1,6 +1,5 @@
 """The command that tells what a run will be: parse, call one function, print."""
 
-import json
 import math
 from dataclasses import fields
 from functools import partial
@@ -9,7 +8,8 @@ from typing import Any
 
 import click
 
-from pipeline.flags import PATH, build, configured_by, given
+from pipeline.console import show_json
+from pipeline.flags import PATH, build, configured_by, given, json_option
 from train.config import Execution, PretrainConfig, pretrain_config
 from train.config import execution as make_execution
 
@@ -42,7 +42,7 @@ def _check_seconds(context: click.Context, parameter: click.Parameter, value: fl
 )
 @configured_by(PretrainConfig)
 @configured_by(Execution, leave_out=UNUSED)
-@click.option("--json", "as_document", is_flag=True, help="print JSON")
+@json_option
 def plan(
     shards: Path | None,
     seconds: float,
@@ -50,7 +50,9 @@ def plan(
     as_document: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Tell memory, time and disk of a run before it is started; options as for pretrain.
+    """Tell memory, time and disk of a run before it is started.
+
+    Options are those of pretrain.
 
     Speed is without --compile. What neither memory, time nor disk depends on, such as the learning
     rate, is checked as pretrain does.
@@ -66,4 +68,7 @@ def plan(
     execution = build(partial(make_execution, config.preset), how)
     say = partial(click.echo, err=True)
     found = make_plan(config, execution, shards, seconds, say, vocab_size)
-    click.echo(json.dumps(as_json(found), indent=1) if as_document else plan_text(found))
+    if as_document:
+        show_json(as_json(found))
+    else:
+        click.echo(plan_text(found))

@@ -12,8 +12,8 @@ from shards.format import ShardHeader
 from shards.reader import ShardFolder, read_shard_manifest
 from shards.shuffled import ShuffledRows
 from train.config import PretrainConfig
-from train.evaluate import MAX_ROWS
 from train.fake_step import make_rows
+from train.guessing import MAX_ROWS
 from train.runs import ModelKind, model_config, stages_of
 from train.setup import choose_networks
 from train.stages import Stage, with_rows

@@ -85,8 +85,10 @@ def _stage(stage: StagePlan) -> list[str]:
         table += [
             ("tokens a second", f"{trial.tokens_per_second:,.0f}"),
             ("seconds an update", f"{trial.seconds_per_update:.3g}"),
-            ("of the device's matrix products", f"{trial.flops_utilisation:.0%}"),
         ]
+        if trial.flops_utilisation is not None:
+            share = f"{trial.flops_utilisation:.0%}"
+            table.append(("of the device's matrix products", share))
         timed = number_of(trial.micro_batches, "micro-batch").replace("batchs", "batches")
         of = "" if trial.micro_batch == choice.micro_batch else f" of {trial.micro_batch:,}"
         speed = f"speed: {timed}{of} timed"

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import torch
 
+from pipeline.about import hearth_version
 from shards.errors import DataError
 from shards.manifest import MANIFEST_NAME, library_versions
 from shards.reader import read_shard_manifest
-from train.card import hearth_version
 from train.checkpoint import whole_checkpoints
 from train.config import Execution, PretrainConfig
 from train.crew import Crew

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.tables import in_units
+from pipeline.tables import in_time, in_units
 from shards.errors import DataError
 from train.again import resumable, write_execution
-from train.bar import in_time
 from train.checkpoint import delete_partial, model_tensors
 from train.config import Execution, PretrainConfig
 from train.crew import Alone, Crew
 from train.export import export_model
+from train.guessing import guess_in
 from train.initial import Source, open_source
 from train.interrupt import interruptible
 from train.lock import lock_run
@@ -23,6 +23,7 @@ from train.metrics import Line, read_metrics, write_metrics
 from train.prepare import Prepared, check_empty, prepare_resume, prepare_start, write_run
 from train.resume import check_choices
 from train.runs import Run, load_run
+from train.samples import forget_samples
 from train.saver import Saver
 from train.setup import describe, new_model, new_trainer
 from train.speed import peak_memory
@@ -116,7 +117,7 @@ def resume_run(
         DataError: There is no run, it was started otherwise, or training had to stop.
     """
     crew = crew or Alone()
-    with ExitStack() as held:
+    with resumable(out), ExitStack() as held:
 
         def prepare() -> tuple[Run, Prepared | None]:
             run = load_run(out)
@@ -197,6 +198,7 @@ def _train_first(trainer: Trainer) -> None:
     """Train, write down what came of it, and tell it."""
     run, execution, say = trainer.run, trainer.execution, trainer.say
     delete_partial(run.checkpoints)
+    forget_samples(run.samples, trainer.state.step)
     with (
         interruptible() as interrupt,  # around the saver, which waits for the last checkpoint
         write_metrics(run.metrics, trainer.state.step, say) as metrics,
@@ -234,8 +236,10 @@ def _tell(trainer: Trainer) -> None:
     if last:
         # Older runs have not written it.
         max_length = last.get("max_length", trainer.stages[-1].max_length)
-        for text in summary(last["validation"], trainer.baseline(max_length), max_length):
-            trainer.say(text)
+        guessing = guess_in(Path(trainer.run.shards), max_length)
+        if guessing is not None:
+            for text in summary(last["validation"], guessing.loss, max_length):
+                trainer.say(text)
 
 
 def _export(trainer: Trainer) -> None:

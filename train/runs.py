@@ -10,6 +10,7 @@ from model.configure import configure
 from shards.errors import DataError
 from shards.files import write_text
 from shards.format import ShardHeader
+from shards.manifest import Manifest, read_manifest
 from shards.reader import read_shard_manifest
 from train.config import PretrainConfig
 from train.stages import Stage, with_rows
@@ -58,6 +59,11 @@ class Run:
     def metrics(self) -> Path:
         """Return the file with a line for every step."""
         return self.folder / "metrics.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        """Return the file with guesses at held-out places, a line for every evaluation."""
+        return self.folder / "samples.jsonl"
 
     @property
     def tokenizer(self) -> Path:
@@ -115,6 +121,15 @@ def read_import(folder: Path) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError) as error:
         remedy = "import the model again"
         raise DataError(f"{path} cannot be read ({error})", remedy) from error
+
+
+def manifest_of(run: Run) -> Manifest | None:
+    """Return the manifest of the shards: the run's copy, or theirs if they are still there."""
+    for folder in (run.shards_manifest, Path(run.shards)):
+        manifest = read_manifest(folder)
+        if manifest is not None and manifest.fingerprint() == run.fingerprint:
+            return manifest
+    return None
 
 
 def model_config(

@@ -21,6 +21,8 @@ from train.runs import ModelKind, Run, main_shape, model_config, stages_of
 from train.step import Model
 
 Say = Callable[[str], None]
+MANY_EPOCHS = 100
+"""Of the same rows, beyond which nobody has said that it helps: a wrong number of steps."""
 
 
 def choose_networks(
@@ -144,6 +146,7 @@ def describe(trainer: Trainer) -> None:
     say(f"{name}: {parameters / 1e6:.2f} M parameters on {trainer.device}; {length}")
     say(f"{_rates(config)}; shards in {run.shards}")
     say(f"the run's folder is {run.folder}; a checkpoint each {every:,} updates")
+    is_held_out = True
     for stage in trainer.stages:
         train, held_out = (
             len(ShardFolder(Path(run.shards), split, stage.max_length))
@@ -158,8 +161,13 @@ def describe(trainer: Trainer) -> None:
             f"rows of {stage.max_length} tokens{share}: {batch} in an update{epochs}; "
             f"{train:,} training rows, {held_out:,} validation rows"
         )
-        if not held_out:
-            say("no validation rows: nothing is evaluated (see --validation-fraction of pack)")
+        is_held_out = is_held_out and held_out > 0
+        if not config.hours and stage.share * config.steps * batch > MANY_EPOCHS * train:
+            say(f"each of them is read over {MANY_EPOCHS} times: give fewer --steps, or more text")
+    if not is_held_out:
+        from pipeline.sheet import MORE_HELD_OUT
+
+        say(f"no validation rows: nothing is evaluated; {MORE_HELD_OUT}")
 
 
 def _rates(config: PretrainConfig) -> str:

@@ -16,7 +16,7 @@ def summary(found: Mapping[str, float | None], baseline: float, max_length: int)
         max_length: Tokens of the rows that were scored.
     """
     scores = {name: math.nan if value is None else value for name, value in found.items()}
-    guessing = f"guessing tokens by frequency costs {baseline:.3f} nats"
+    guessing = f"guessing tokens by frequency has a loss of {baseline:.3f}"
     lines = [f"on held-out rows of {max_length} tokens, where {guessing}:"]
     if "causal_language_model_loss" in scores:
         return [*lines, *_next_token(scores, baseline)]
@@ -38,16 +38,25 @@ def summary(found: Mapping[str, float | None], baseline: float, max_length: int)
         if rows
         else "  sentence order  not learned, or no held-out row has two segments"
     )
-    if is_pair and (scores["replaced_token_auc"] < GOOD_AUC or accuracy < 0.5 + 3 * sigma):
-        lines.append("The discriminator and sentence order need hours of training, not minutes.")
+    if is_pair:
+        lines += _patience(scores["replaced_token_auc"], accuracy, sigma)
     return lines
+
+
+def _patience(auc: float, accuracy: float, sigma: float) -> list[str]:
+    """Return what a pair has not learnt yet, if anything."""
+    late = ["the discriminator"] if auc < GOOD_AUC else []
+    late += ["sentence order"] if accuracy < 0.5 + 3 * sigma else []
+    needs = "needs" if len(late) == 1 else "need"
+    line = f"{' and '.join(late)} {needs} hours of training, not minutes."
+    return [line[0].upper() + line[1:]] if late else []
 
 
 def _masked(scores: Mapping[str, float], baseline: float, who: str) -> list[str]:
     shown, hidden = scores["masked_language_model_loss"], scores["hidden_token_loss"]
     return [
         f"  {who:15} {_beside(shown, baseline)}, as it is trained: some masked tokens show",
-        f"  {'':15} {_beside(hidden, baseline)}, with [MASK] at all",
+        f"  {'':15} {_beside(hidden, baseline)}, with [MASK] at every one",
     ]
 
 

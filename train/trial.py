@@ -17,7 +17,7 @@ from train.memory import BUSY_TOKENS, Choice, Training, predict_memory, tell_apa
 from train.optimizer import make_optimizer
 from train.out_of_memory import SMALLER
 from train.precision import Precision
-from train.speed import peak_memory, peak_rate
+from train.speed import peak_memory, peak_rate, utilisation
 from train.step import Taken, Updater
 
 OPTIMIZER_TRIES = 3
@@ -31,7 +31,8 @@ class Trial:
     Attributes:
         seconds_per_update: Of a whole batch.
         tokens_per_second: Tokens of rows, without padding.
-        flops_utilisation: Share of the device's rate of matrix products that the model's own are.
+        flops_utilisation: Share of the device's rate of matrix products that the model's own are;
+            None: more than all, so the machine was busy meanwhile.
         micro_batch: Rows of each; fewer than are planned where those do not fit.
         micro_batches: How many were timed.
         peak_memory: Bytes, of the device; None: on a CPU, where more than this was in memory.
@@ -39,7 +40,7 @@ class Trial:
 
     seconds_per_update: float
     tokens_per_second: float
-    flops_utilisation: float
+    flops_utilisation: float | None
     micro_batch: int
     micro_batches: int
     peak_memory: int | None
@@ -135,7 +136,7 @@ def try_training(
     return Trial(
         seconds_per_update=whole,
         tokens_per_second=tokens / whole,
-        flops_utilisation=passes.flops / computing / peak_rate(device, precision.dtype),
+        flops_utilisation=utilisation(passes.flops / computing, peak_rate(device, precision.dtype)),
         micro_batch=updater.micro_batch or choice.micro_batch,
         micro_batches=passes.count,
         peak_memory=None if device.type == "cpu" else peak_memory(device),

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pytest
 from click.testing import CliRunner
 
 from cli import main
@@ -15,6 +16,7 @@ ROWS = 2
 """More in a forward pass have no room, in these tests."""
 
 
+@pytest.mark.slow
 def test_a_halving_is_kept_for_the_resume(shards_folder, on_cpu, tmp_path, monkeypatch):
     gather, tried = Updater._accumulate, []
 

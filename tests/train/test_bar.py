@@ -1,6 +1,7 @@
 """What a person reads while a run is under way."""
 
-from train.bar import Progress, forecast, in_time, news, numbers
+from pipeline.tables import in_time
+from train.bar import Progress, forecast, news, numbers
 from train.checkpoint import State
 from train.config import pretrain_config
 

@@ -92,6 +92,7 @@ def alone(tmp_path_factory, shards_folder):
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_model_of_one_and_one_of_them_speaks(
     alone, shards_folder, tmp_path
 ):

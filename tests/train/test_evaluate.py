@@ -11,8 +11,10 @@ from tokenizers import Tokenizer
 from model.electra import make_electra
 from shards.errors import DataError
 from shards.reader import ShardFolder
+from tests.train.small_decoder import make_small_decoder
 from train.config import pretrain_config
-from train.evaluate import area_under_curve, evaluate, unigram_loss
+from train.evaluate import area_under_curve, evaluate
+from train.guessing import guess_by_frequency
 from train.initial import make_model
 from train.precision import Precision
 from train.runs import model_config
@@ -83,13 +85,16 @@ def test_the_unigram_baseline_is_the_loss_of_the_training_frequencies(shards_fol
         for token in ids[1 : length - 1]:
             counts[token] += token not in (0, 2, 3)
     held_out = validation.gather(np.arange(len(validation)))
-    losses = [
-        -np.log(counts[ids[position]] / counts.sum())
+    predicted = [
+        ids[position]
         for ids, masks in zip(held_out.input_ids, held_out.masks, strict=True)
         for position in range(64)
         if masks[position // 8] >> (position % 8) & 1
     ]
-    assert unigram_loss(train, validation) == pytest.approx(np.mean(losses))
+    losses = -np.log(counts[predicted] / counts.sum())
+    found = guess_by_frequency(train, validation)
+    assert found.loss == pytest.approx(losses.mean())
+    assert found.accuracy == np.mean(np.array(predicted) == counts.argmax())
 
 
 def test_tokens_that_show_are_no_merit_of_the_hidden_token_loss(shards_folder):
@@ -121,11 +126,7 @@ def test_a_language_model_has_its_losses_perplexity_and_no_verdicts(shards_folde
 
 def test_the_perplexity_of_words_is_that_of_all_tokens_by_the_words_of_the_text(stream_folder):
     folder = ShardFolder(stream_folder, "validation")
-    torch.manual_seed(0)
-    shape = model_config(pretrain_config("gpt2-small"), folder.header)
-    sizes = {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 2}
-    sizes |= {"num_hidden_layers": 2, "num_hidden_groups": 2, "intermediate_size": 64}
-    model = make_model(replace(shape, model=replace(shape.model, **sizes)))
+    model = make_small_decoder(folder.header)
     scores = evaluate(model, folder, None, CPU, EXACT)
     rows = folder.gather(np.arange(len(folder)))
     tokenizer = Tokenizer.from_file(str(stream_folder / "tokenizer" / "tokenizer.json"))
@@ -137,4 +138,4 @@ def test_the_perplexity_of_words_is_that_of_all_tokens_by_the_words_of_the_text(
     loss = scores["causal_language_model_loss"] * sum(map(len, kept))
     assert scores["word_perplexity"] == pytest.approx(np.exp(loss / words))
     assert scores["word_perplexity"] > scores["causal_language_model_perplexity"] > 1
-    assert 0 < unigram_loss(ShardFolder(stream_folder, "train"), folder) < np.log(600)
+    assert 0 < guess_by_frequency(ShardFolder(stream_folder, "train"), folder).loss < np.log(600)

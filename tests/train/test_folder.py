@@ -141,6 +141,15 @@ def test_a_full_disk_and_ctrl_c_tell_how_to_go_on(
     assert weights(folder) == weights(tmp_path / "new")
 
 
+def test_ctrl_c_before_a_resume_trains_tells_how_to_go_on(run_folder, on_cpu, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.pretrain.load_run", interrupt)
+    with pytest.raises(DataError, match=f"^interrupted: go on with .* --out {run_folder}`$"):
+        resume_run(run_folder, {}, None, on_cpu, say_nothing)
+
+
 def test_numbers_of_an_evaluation_that_json_has_no_word_for_are_null(
     shards_folder, small_config, on_cpu, tmp_path, monkeypatch
 ):

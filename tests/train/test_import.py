@@ -13,9 +13,12 @@ from cli import main
 from model.huggingface_read import read_parts
 from shards.errors import DataError
 from tests.model.test_huggingface_published import change_config, change_weights
-from train.fill import fill
 from train.glue.classifier import find_model
 from train.imports import import_folder
+from train.inference.fill import fill
+from train.inference.generate import generate
+from train.inference.loaded import Loaded
+from train.inference.settings import GenerateSettings
 from train.runs import load_run
 
 VOCAB = 600
@@ -29,6 +32,7 @@ SIZES = {
 }
 NARROW = SIZES | {"embedding_size": 8}
 TEXT = "Conder el [MASK] fi."
+SHORT = GenerateSettings(max_new_tokens=5)
 CLASSES = {
     "AlbertForPreTraining": (hf.AlbertConfig, NARROW),
     "AlbertModel": (hf.AlbertConfig, NARROW),
@@ -91,7 +95,7 @@ def test_fillings_of_an_import_are_those_of_transformers(publish, tmp_path):
     theirs = hf.pipeline(
         "fill-mask", model=str(source), tokenizer=str(source), device="cpu", top_k=4
     )
-    (ours,) = fill(tmp_path / "run", TEXT, 4)
+    (ours,) = fill(Loaded(tmp_path / "run"), TEXT, 4)
     expected = theirs(TEXT)
     assert ours.tokens == [one["token_str"] for one in expected]
     torch.testing.assert_close(ours.probabilities, [one["score"] for one in expected])
@@ -109,7 +113,7 @@ def test_a_discriminator_with_its_generator_inside_is_a_pair(publish, tmp_path):
         *("config.json", "generator/config.json"),
         *("generator/model.safetensors", "model.safetensors"),
     ]
-    (filling,) = fill(tmp_path / "run", TEXT, 3)
+    (filling,) = fill(Loaded(tmp_path / "run"), TEXT, 3)
     assert len(filling.tokens) == 3
     for part, name in imported["classes"].items():
         assert (
@@ -154,8 +158,13 @@ def test_a_gpt2_is_imported_with_its_own_tokenizer(tmp_path):
     assert tokenizer.decode(inputs["input_ids"][0]) == "Grahu, fi!"
     with torch.no_grad():
         assert torch.equal(back(**inputs).logits, theirs(**inputs).logits)
+    made = generate(Loaded(tmp_path / "run", "cpu"), "Grahu, fi!", SHORT)
+    assert made == generate(Loaded(source, "cpu"), "Grahu, fi!", SHORT)
+    with torch.no_grad():
+        found = theirs.generate(**inputs, max_new_tokens=5, do_sample=False, pad_token_id=256)
+    assert made.text == tokenizer.decode(found[0])
     with pytest.raises(DataError, match="does not fill in masked tokens: give a masked language"):
-        list(fill(tmp_path / "run", TEXT, 3))
+        fill(Loaded(tmp_path / "run"), TEXT, 3)
     with pytest.raises(DataError, match="holds a decoder, whose first token sees nothing"):
         find_model(tmp_path / "run")
 

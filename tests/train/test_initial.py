@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers as hf
 from safetensors.torch import load_file
+from tokenizers.pre_tokenizers import ByteLevel
 
 from model.electra import make_electra
 from model.huggingface import GENERATOR, save
+from pipeline.config import ImportConfig
+from pipeline.encode import load_tokenizer
+from pipeline.tokenizer import import_tokenizer
+from pipeline.vocabulary.special import pad_vocabulary
 from shards.errors import DataError
 from shards.reader import ShardFolder
 from train.checkpoint import load_weights, newest_checkpoint
 from train.config import pretrain_config
 from train.imports import import_folder
-from train.initial import initialize, make_model, open_source
+from train.initial import Source, initialize, make_model, open_source
 from train.pretrain import start_run
 from train.runs import load_run, model_config
 
@@ -119,6 +125,129 @@ def test_the_presets_of_a_shape_are_named(run_folder):
     }
     with pytest.raises(DataError, match=r"no preset has its shape \(9 layers of 128\)"):
         initialize(model, home.model, source._replace(shapes=narrow), tokenizer)
+
+
+@pytest.fixture
+def publish(shards_folder, tokenizer_folder, tmp_path):
+    """Return a function that writes a BERT whose table has so many entries, and returns it."""
+    config = model_config(pretrain_config("bert-tiny"), ShardFolder(shards_folder, "train").header)
+
+    def write(size):
+        torch.manual_seed(5)
+        published = make_model(replace(config, model=replace(config.model, vocab_size=size)))
+        save(tmp_path / "published", published)
+        shutil.copyfile(
+            tokenizer_folder / "tokenizer.json", tmp_path / "published" / "tokenizer.json"
+        )
+        return config, published
+
+    return write
+
+
+def test_entries_of_a_table_that_belong_to_no_token_are_left_out(
+    publish, tokenizer_folder, tmp_path
+):
+    config, published = publish(608)
+    model, tokenizer = make_model(config), tokenizer_folder / "tokenizer.json"
+    source = open_source(tmp_path / "published")
+    assert initialize(model, config, source, tokenizer) == []
+    expected = published.network.backbone.word_embeddings[:600]
+    assert torch.equal(model.network.backbone.word_embeddings, expected)
+    deep = replace(config, model=replace(config.model, num_hidden_layers=3, num_hidden_groups=3))
+    with pytest.raises(DataError, match=r"has num_hidden_groups 2, .* --preset bert-tiny: choose"):
+        initialize(make_model(deep), deep, source, tokenizer)
+
+
+def test_tokens_that_a_vocabulary_has_beyond_the_sources_are_drawn_anew(
+    publish, tokenizer_folder, tmp_path
+):
+    config, published = publish(600)
+    longer = pad_vocabulary(load_tokenizer(tokenizer_folder / "tokenizer.json"), 64)
+    longer.save(str(tmp_path / "longer.json"))
+    config = replace(config, model=replace(config.model, vocab_size=640))
+    model = make_model(config)
+    remarks = initialize(
+        model, config, open_source(tmp_path / "published"), tmp_path / "longer.json"
+    )
+    assert remarks == ["model: the last 40 entries of the vocabulary drawn anew"]
+    expected = published.network.backbone.word_embeddings
+    assert torch.equal(model.network.backbone.word_embeddings[:600], expected)
+
+
+def test_entries_that_no_token_of_the_source_has_are_drawn_anew(
+    publish, tokenizer_folder, tmp_path
+):
+    config, published = publish(640)
+    longer = pad_vocabulary(load_tokenizer(tokenizer_folder / "tokenizer.json"), 604)
+    longer.save(str(tmp_path / "longer.json"))
+    size = longer.get_vocab_size()
+    assert 600 < size <= 640
+    config = replace(config, model=replace(config.model, vocab_size=size))
+    model = make_model(config)
+    before = model.network.backbone.word_embeddings.clone()
+    source = open_source(tmp_path / "published")
+    remarks = initialize(model, config, source, tmp_path / "longer.json")
+    assert remarks == [f"model: the last {size - 600} entries of the vocabulary drawn anew"]
+    table = model.network.backbone.word_embeddings
+    assert torch.equal(table[600:], before[600:])
+    assert torch.equal(table[:600], published.network.backbone.word_embeddings[:600])
+
+
+def test_padded_tables_of_one_length_have_their_common_tokens_in_common(
+    publish, tokenizer_folder, tmp_path
+):
+    """Positions are as many as there are entries, and copied all the same."""
+    config, _ = publish(600)
+    sizes = {"max_position_embeddings": 640, "pad_to_multiple_of": 64}
+    old, new = (
+        replace(config, model=replace(config.model, **sizes, vocab_size=size))
+        for size in (600, 640)
+    )
+    longer = pad_vocabulary(load_tokenizer(tokenizer_folder / "tokenizer.json"), 64)
+    longer.save(str(tmp_path / "longer.json"))
+    first, model = make_model(old), make_model(new)
+    tokenizer = tokenizer_folder / "tokenizer.json"
+    source = Source(tmp_path, {"model": first.network}, {"model": old.model}, tokenizer)
+    tables = {name for name, one in model.network.state_dict().items() if len(one) == 640}
+    before = {name: model.network.state_dict()[name].clone() for name in tables}
+    remarks = initialize(model, new, source, tmp_path / "longer.json")
+    assert remarks == ["model: the last 40 entries of the vocabulary drawn anew"]
+    copied = {
+        n for n in tables if torch.equal(model.network.state_dict()[n][600:], before[n][600:])
+    }
+    assert len(copied) == 2
+    assert len(tables) == 3
+    for name, one in model.network.state_dict().items():
+        assert torch.equal(one[:600], first.network.state_dict()[name][:600])
+
+
+def test_a_table_that_is_shorter_than_its_tokenizer_is_refused(publish, tokenizer_folder, tmp_path):
+    config, _ = publish(500)
+    source = open_source(tmp_path / "published")
+    with pytest.raises(DataError, match=r"has 600 tokens, its model only 500: give the tokenizer"):
+        initialize(make_model(config), config, source, tokenizer_folder / "tokenizer.json")
+
+
+def test_a_gpt2_is_trained_on_with_the_tokens_that_pack_needs(stream_folder, tmp_path):
+    letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    theirs = hf.GPT2Config(
+        vocab_size=257, n_embd=32, n_layer=2, n_head=2, n_positions=64, bos_token_id=256
+    )
+    theirs.eos_token_id = 256
+    hf.GPT2LMHeadModel(theirs).save_pretrained(tmp_path / "gpt2")
+    (tmp_path / "gpt2" / "vocab.json").write_text(json.dumps(letters | {"<|endoftext|>": 256}))
+    (tmp_path / "gpt2" / "merges.txt").write_text("#version: 0.2\n")
+    import_folder(tmp_path / "gpt2", tmp_path / "run")
+    import_tokenizer(tmp_path / "gpt2", None, tmp_path / "tokenizer", ImportConfig())
+    tokenizer = tmp_path / "tokenizer" / "tokenizer.json"
+    size = load_tokenizer(tokenizer).get_vocab_size()
+    assert size > 257
+    config = model_config(pretrain_config("gpt2-small"), ShardFolder(stream_folder, "train").header)
+    sizes = {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 2, "vocab_size": size}
+    sizes |= {"num_hidden_layers": 2, "num_hidden_groups": 2, "intermediate_size": 128}
+    config = replace(config, model=replace(config.model, **sizes))
+    remarks = initialize(make_model(config), config, open_source(tmp_path / "run"), tokenizer)
+    assert remarks == [f"model: the last {size - 257} entries of the vocabulary drawn anew"]
 
 
 def test_a_table_that_is_padded_takes_one_that_is_not(stream_folder, on_cpu, tmp_path):

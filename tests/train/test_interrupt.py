@@ -86,6 +86,7 @@ start_run(Path(sys.argv[1]), Path(sys.argv[2]), config, how, lambda line: None)
 """
 
 
+@pytest.mark.slow
 def test_sigterm_again_and_again_while_the_last_checkpoint_is_written_loses_nothing(
     shards_folder, tmp_path
 ):

@@ -194,6 +194,7 @@ def test_all_rows_go_at_once_where_they_fit():
     assert choice.reason.endswith(" of 10.0 GB, with all activations kept")
 
 
+@pytest.mark.slow
 def test_activations_are_computed_again_where_a_micro_batch_would_be_small():
     what, rows = training("bert-mini"), 512
     memory = predict_memory(what, rows, 16, False)
@@ -262,6 +263,7 @@ def _check(preset, rows, micro_batch, length, checkpoints):
     )
 
 
+@pytest.mark.slow
 def test_memory_is_what_a_process_takes():
     _check("tiny", 8, 4, 128, True)
 

@@ -35,7 +35,8 @@ def test_a_plan_knows_steps_epochs_and_time(shards_folder):
     training = 100 * stage.trial.seconds_per_update / 3600
     assert plan.hours == pytest.approx(training + stage.evaluation_hours)
     assert stage.trial.tokens_per_second > 0
-    assert 0 < stage.trial.flops_utilisation < 2
+    share = stage.trial.flops_utilisation
+    assert share is None or 0 < share <= 1
     assert stage.trial.micro_batches == 1
     assert plan.assumed == ()
 

@@ -16,9 +16,13 @@ def test_the_summary_says_when_the_loss_is_over_the_baseline():
     assert over[0].startswith("on held-out rows of 128 tokens, where guessing")
     assert "loss 7.000, 0.500 OVER guessing, as it is trained" in over[1]
     assert "loss 7.000, 0.500 under guessing" in under[1]
-    assert "loss 7.250, 0.250 under guessing, with [MASK] at all" in under[2]
+    assert "loss 7.250, 0.250 under guessing, with [MASK] at every one" in under[2]
     assert len(over) == 5
-    assert "hours of training" in summary(scores | {"replaced_token_auc": 0.55}, 6.5, 128)[-1]
+    late = summary(scores | {"replaced_token_auc": 0.55}, 6.5, 128)[-1]
+    assert late == "The discriminator needs hours of training, not minutes."
+    scores |= {"replaced_token_auc": 0.55, "sentence_order_accuracy": 0.52}
+    both = "The discriminator and sentence order need hours of training, not minutes."
+    assert summary(scores, 6.5, 128)[-1] == both
 
 
 def test_a_perplexity_that_no_number_holds_is_told_as_such():

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.config import ImportConfig
-from pipeline.encode import Cuts, Encoder, load_tokenizer
+from pipeline.encode import Cuts, Encoder
 from pipeline.tasks import Examples
-from pipeline.vocabulary.imports import read_vocabulary, vocabulary_files
-from pipeline.vocabulary.special import add_roles
 from shards.errors import DataError
+from train.folder_tokenizer import load_folder_tokenizer
 from train.glue.rows import NO_LABEL, EncodedRows
 from train.glue.template import learn_template
 
@@ -53,7 +51,7 @@ class RowTokenizer:
         """Encode all examples; memory beyond the tokens themselves stays bounded."""
         columns = [examples.first] if examples.second is None else [examples.first, examples.second]
         template = self._templates[len(columns) - 1]
-        is_small = self.tokenizer.get_vocab_size() <= 1 << 16
+        is_small = max(self.tokenizer.get_vocab().values()) < 1 << 16
         tokens = [np.array(template.special, np.uint16 if is_small else np.uint32)]
         counts, firsts = [], []
         used = template.num_special
@@ -112,8 +110,8 @@ def load_row_tokenizer(folder: Path, max_length: int, vocab_size: int) -> RowTok
             the model; or rows have no room for text.
     """
     remedy = "export the model again, or name a folder that holds its own tokenizer"
-    tokenizer = _read_tokenizer(folder, remedy)
-    size = tokenizer.get_vocab_size()
+    tokenizer = load_folder_tokenizer(folder, remedy)
+    size = max(tokenizer.get_vocab().values(), default=-1) + 1
     if size > vocab_size:
         raise DataError(f"{folder}'s tokenizer has {size} tokens, its model {vocab_size}", remedy)
     rows = RowTokenizer(tokenizer, max_length)
@@ -125,19 +123,3 @@ def load_row_tokenizer(folder: Path, max_length: int, vocab_size: int) -> RowTok
         problem = f"a row of {max_length} tokens has no room for two texts"
         raise DataError(problem, f"give --max-length {least} or more")
     return rows
-
-
-def _read_tokenizer(folder: Path, remedy: str) -> Tokenizer:
-    if (folder / "tokenizer.json").is_file():
-        return load_tokenizer(folder / "tokenizer.json", remedy=remedy)
-    try:
-        files = vocabulary_files(folder)
-    except DataError as error:
-        raise DataError(error.problem, remedy) from error
-    imported = read_vocabulary(files, ImportConfig())
-    tokenizer, appended = add_roles(imported.tokenizer, imported.names)
-    if appended:
-        problem = f"{files[0]} has no {', '.join(appended)}"
-        raise DataError(problem, "name the tokens in their place in its tokenizer_config.json")
-    tokenizer.encode_special_tokens = True
-    return tokenizer

@@ -30,13 +30,18 @@ def page(results: GlueResults) -> str:
         _seeds_table(results),
         "## Beside published models",
         _published_table(results),
-        _about_average(results),
+        about_average(results),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def table(results: GlueResults) -> str:
     """Return a line for each task, dev split and metric, as an aligned Markdown table."""
+    return aligned(score_lines(results))
+
+
+def score_lines(results: GlueResults) -> list[Sequence[str]]:
+    """Return a head, and a line for each task, dev split and metric."""
     lines: list[Sequence[str]] = [HEADER]
     for task in results.tasks:
         for split, metric in task.measured():
@@ -50,7 +55,7 @@ def table(results: GlueResults) -> str:
                     str(task.counts[split]),
                 )
             )
-    return aligned(lines)
+    return lines
 
 
 def label(task: str, split: str) -> str:
@@ -122,17 +127,31 @@ def _seeds_table(results: GlueResults) -> str:
 
 
 def _published_table(results: GlueResults) -> str:
+    own = own_lines(results, "**this model**", "its random twin")
+    return aligned([published_head(), *own, *map(published_line, PUBLISHED)])
+
+
+def published_head() -> Sequence[str]:
+    """Return the head of a table of averages."""
     heads = [heading for _, _, _, heading in EIGHT]
-    lines: list[Sequence[str]] = [
-        ("model", "parameters", *heads, "average", "protocol", "source"),
-    ]
+    return ("model", "parameters", *heads, "average", "protocol", "source")
+
+
+def own_lines(results: GlueResults, name: str, twin: str) -> list[Sequence[str]]:
+    """Return what stands beside published models: this one, its twin, the majority class.
+
+    Args:
+        results: Of the model.
+        name: What to call it.
+        twin: What to call its twin.
+    """
+    lines: list[Sequence[str]] = []
     parameters, protocol = f"{results.parameters:,}", _protocol(results)
-    lines.append(_own_line("**this model**", parameters, medians(results, "pretrained"), protocol))
+    lines.append(_own_line(name, parameters, medians(results, "pretrained"), protocol))
     if any(task.random for task in results.tasks):
-        lines.append(_own_line("its random twin", parameters, medians(results, "random"), protocol))
+        lines.append(_own_line(twin, parameters, medians(results, "random"), protocol))
     lines.append(_own_line("majority class", "", _majorities(results), ""))
-    lines += [_published_line(one) for one in PUBLISHED]
-    return aligned(lines)
+    return lines
 
 
 def _protocol(results: GlueResults) -> str:
@@ -177,12 +196,13 @@ def _own_line(
     return (name, parameters, *cells, whole, protocol, "")
 
 
-def _published_line(one: Published) -> Sequence[str]:
+def published_line(one: Published) -> Sequence[str]:
+    """Return the line of somebody else's model."""
     cells = [f"{score:.1f}" for score in one.scores]
     return (one.model, one.parameters, *cells, f"{one.average:.2f}", one.protocol, one.source)
 
 
-def _about_average(results: GlueResults) -> str:
+def about_average(results: GlueResults) -> str:
     """Say what the average is, and what keeps it from being comparable."""
     text = (
         "Dev scores. The average is that of the eight: Matthews of CoLA, Spearman of STS-B, "

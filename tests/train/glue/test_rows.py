@@ -1,5 +1,6 @@
 """Examples as rows of token ids, as the tokenizer itself joins and truncates them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,21 @@ def test_a_tokenizer_that_is_larger_than_its_model_is_refused(tmp_path):
     write_vocabulary(tmp_path, SPECIAL + WORDS)
     with pytest.raises(DataError, match="has 13 tokens, its model 12"):
         load_row_tokenizer(tmp_path, LONGEST, 12)
+    parts = json.loads(make_tokenizer().to_str())
+    parts["model"]["vocab"][WORDS[-1]] = 20
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    (saved / "tokenizer.json").write_text(json.dumps(parts))
+    with pytest.raises(DataError, match="has 21 tokens, its model 20"):
+        load_row_tokenizer(saved, LONGEST, 20)
+
+
+def test_ids_are_kept_whole_though_there_are_few(tmp_path):
+    parts = json.loads(make_tokenizer().to_str())
+    parts["model"]["vocab"]["film"] = 70_000
+    (tmp_path / "tokenizer.json").write_text(json.dumps(parts))
+    rows = load_row_tokenizer(tmp_path, LONGEST, 70_001).encode(examples_of(["Good film"]))
+    assert 70_000 in rows.gather(np.array([0]), 0).input_ids
 
 
 def test_rows_without_room_are_refused(tmp_path):
