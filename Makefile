@@ -11,12 +11,13 @@ RUN := runs/quickstart
 
 quickstart: $(DATA)/text/docstrings/manifest.json
 	$(BIN)/python cli.py tokenize --text $(DATA)/text --out $(DATA)/tokenizer --vocab-size 8000
-	$(BIN)/python cli.py pack --text $(DATA)/text --tokenizer $(DATA)/tokenizer --out $(DATA)/shards
-	$(BIN)/python cli.py pretrain --shards $(DATA)/shards --preset tiny --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
+	$(BIN)/python cli.py pack --text $(DATA)/text --tokenizer $(DATA)/tokenizer --out $(DATA)/shards --max-length 32
+	$(BIN)/python cli.py pretrain --shards $(DATA)/shards --preset tiny --optimizer muon --learning-rate 0.0025 --batch-size 64 --out $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
 	$(BIN)/python cli.py report $(RUN)
-	$(BIN)/python cli.py fill $(RUN) "Return the [MASK] of the [MASK] array."
-	$(BIN)/python cli.py fill $(RUN) "If the file does not [MASK], an error is [MASK]."
-	@echo "the model that transformers loads: $(RUN)/hf"
+	$(BIN)/python cli.py fill $(RUN) "Return the [MASK] of the array."
+	$(BIN)/python cli.py fill $(RUN) "Raise an error if the file does [MASK] exist."
+	@echo "the report: $(RUN)/report.html; the model that transformers loads: $(RUN)/hf"
+	@echo "next: source $(VENV)/bin/activate, then python cli.py play $(RUN)"
 
 # Fetched once: another package in the environment is another corpus.
 $(DATA)/text/docstrings/manifest.json: | $(VENV)/base
@@ -43,7 +44,7 @@ clean:
 $(VENV)/base: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Hearth needs Python 3.11 or newer: make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[watch]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[watch,glue]"
 	touch $@
 
 $(VENV)/dev: $(VENV)/base
