@@ -85,6 +85,9 @@ def write_parts(
     else:
         tensors = family_tensors(family, _with_pooler(parts, own), own, prefix)
         tensors |= constant_tensors(family, shape, prefix)
+        if parts.words is not None:
+            tensors[family.tied[0]] = parts.words.detach()
+            content["tie_word_embeddings"] = False
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG, content | dict(special or {}))
     write_tensors(folder / WEIGHTS, with_first_positions(family, tensors, prefix), TORCH)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.config import ModelConfig
 from model.heads import (
@@ -111,7 +111,7 @@ def _fill(
                 "wide as the hidden states, and cannot hold such a model"
             )
     if "tokens" in here:
-        _check_tied(family, parts, content, tied)
+        parts.words = _own_words(family, parts, content, tied)
     return parts, remarks
 
 
@@ -130,24 +130,34 @@ def _remarks(
     return remarks
 
 
-def _check_tied(
+def _own_words(
     family: Family, parts: Parts, content: dict[str, Any], tied: Mapping[str, Tensor]
-) -> None:
-    """Check that tokens are predicted with the table of embeddings, as ours do.
+) -> nn.Parameter | None:
+    """Return the table that a GPT-2 predicts tokens with; None: that of embeddings, as ours do.
 
     Raises:
-        ValueError: They are not.
+        ValueError: Another table or bias is there, of a class that cannot have one.
     """
-    size = parts.transformer.config.vocab_size
-    own: list[Tensor | None] = [parts.transformer.word_embeddings[:size]]
-    own.append(None if parts.tokens is None else parts.tokens.bias)
-    for name, mine in zip(family.tied, own, strict=False):
-        is_same = mine is None or name not in tied or torch.equal(tied[name].to(mine.dtype), mine)
-        is_said = content.get("tie_word_embeddings") is not False or name in tied
-        if not is_same or not (is_said or name.endswith("bias")):
-            raise ValueError(
-                f"{name} is not the table of embeddings once more; ours predict with that table"
-            )
+    table, *biases = family.tied
+    words = parts.transformer.word_embeddings[: parts.transformer.config.vocab_size]
+    is_apart = content.get("tie_word_embeddings") is False
+    if table not in tied and is_apart:
+        raise ValueError(f"{table} is missing, and said not to be the table of embeddings")
+    found = tied[table].to(words.dtype) if table in tied else words
+    if family is GPT2 and is_apart and found.shape == words.shape:
+        return None if torch.equal(found, words) else nn.Parameter(found)
+    _check_same(table, found, words)
+    for name in biases:
+        if name in tied and parts.tokens is not None and parts.tokens.bias is not None:
+            _check_same(name, tied[name], parts.tokens.bias)
+    return None
+
+
+def _check_same(name: str, found: Tensor, own: Tensor) -> None:
+    if not torch.equal(found.to(own.dtype), own):
+        raise ValueError(
+            f"{name} is not the table of embeddings once more; ours predict with that table"
+        )
 
 
 def _heads_in(family: Family, found: dict[str, Tensor]) -> Heads:

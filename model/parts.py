@@ -32,6 +32,10 @@ class Parts(nn.Module):
         pooler: The dense layer of the tanh pooler on the first token.
         order: Two logits on it: 0 = original order, 1 = swapped. Never without a pooler.
         replaced: Whether a token was replaced.
+
+    Attributes:
+        words: The table (V, H) that tokens are predicted with, of a decoder that was read; None, as
+            in all that are trained here: the table of embeddings.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Parts(nn.Module):
         super().__init__()
         self.transformer = transformer
         self.tokens, self.pooler, self.order, self.replaced = tokens, pooler, order, replaced
+        self.words: nn.Parameter | None = None
 
     @property
     def heads(self) -> frozenset[str]:
@@ -74,7 +79,8 @@ class Parts(nn.Module):
 
     def _token_logits(self, states: Tensor) -> Tensor:
         head = cast(TokenHead, self.tokens)
-        words, vocab_size = self.transformer.word_embeddings, self.transformer.config.vocab_size
+        words = self.transformer.word_embeddings if self.words is None else self.words
+        vocab_size = self.transformer.config.vocab_size
         return vocabulary_logits(head(states), words, head.bias, vocab_size)
 
     def replaced_logits(

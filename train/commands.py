@@ -95,18 +95,15 @@ def export(run: Path, out: Path, part: "Part") -> None:
     from train.export import export_run
 
     click.echo(f"{export_run(run, out, part)} -> {out}")
-    next_command(*_after_export(run, out))
+    next_command("play" if _is_playable(out) else "glue", out)
 
 
-def _after_export(run: Path, out: Path) -> tuple[str, Path]:
-    """Return the command that takes what was exported."""
+def _is_playable(out: Path) -> bool:
+    """Return whether an export is for `play`: a discriminator alone is for `glue` first."""
     import json
 
     config = json.loads((out / "config.json").read_bytes())
-    if not config.get("tie_word_embeddings", True):  # ALGPT2, which no command of ours reads again
-        return "play", run
-    is_playable = config["architectures"][0].endswith(PLAYING) or (out / "generator").is_dir()
-    return "play" if is_playable else "glue", out
+    return config["architectures"][0].endswith(PLAYING) or (out / "generator").is_dir()
 
 
 @click.command("import")

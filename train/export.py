@@ -12,9 +12,9 @@ from model.huggingface import GENERATOR, save
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, sync
 from train.card import CARD, imported_card, trained_card
-from train.checkpoint import load_weights, newest_checkpoint, step_of
-from train.initial import make_model
-from train.runs import Run, load_run, main_shape, read_import
+from train.checkpoint import step_of
+from train.initial import load_trained
+from train.runs import Run, load_run, main_shape, model_of, read_import
 from train.step import Model
 
 Part = Literal["discriminator", "generator", "both"]
@@ -37,14 +37,9 @@ def export_run(folder: Path, out: Path, part: Part = "both") -> Path:
     if read_import(folder) is not None:
         return _export_import(folder, out, part)
     run = load_run(folder)
-    checkpoint = newest_checkpoint(run.checkpoints)
-    if run.model is None:
-        problem = f"{folder} trained networks that were given from Python"
-        raise DataError(problem, "load its weights there, with train.checkpoint.load_weights")
-    if part != "both" and not isinstance(run.model, ElectraConfig):
+    if part != "both" and not isinstance(model_of(run), ElectraConfig):
         raise DataError(f"{folder} holds one network", f"leave out --part {part}")
-    model = make_model(run.model)
-    load_weights(checkpoint, model)
+    model, checkpoint = load_trained(run)
     export_model(run, model, step_of(checkpoint), out, part)
     return checkpoint
 

@@ -26,7 +26,7 @@ from pipeline.encode import load_tokenizer
 from shards.errors import DataError
 from shards.manifest import difference
 from train.checkpoint import load_weights, newest_checkpoint
-from train.runs import NETWORKS, RUN_FILE, ModelKind, find_export, load_run
+from train.runs import NETWORKS, RUN_FILE, ModelKind, Run, find_export, load_run, model_of
 
 FREE = {
     *DROPOUTS,
@@ -72,6 +72,18 @@ def make_model(config: ModelKind) -> Electra | LanguageModel:
     return make_electra(config) if isinstance(config, ElectraConfig) else LanguageModel(config)
 
 
+def load_trained(run: Run) -> tuple[Electra | LanguageModel, Path]:
+    """Return a run's model as its newest whole checkpoint has it, and that.
+
+    Raises:
+        DataError: There is no whole checkpoint, or the model is the user's own.
+    """
+    model = make_model(model_of(run))
+    checkpoint = newest_checkpoint(run.checkpoints)
+    load_weights(checkpoint, model)
+    return model, checkpoint
+
+
 def checkpoint_activations(model: nn.Module, is_on: bool) -> None:
     """Have our transformers compute activations again in the backward pass, or not."""
     for module in model.modules():
@@ -98,6 +110,9 @@ def open_source(folder: Path) -> Source:
         parts = {"generator": read_parts(place / GENERATOR).parts} if has_two else {}
     except ValueError as error:
         raise DataError(str(error).replace("\n", " "), "give a whole model folder") from error
+    if first.words is not None:
+        problem = f"{place} predicts tokens with another table than that of its embeddings"
+        raise DataError(problem, "give the run that it was exported from, or another model")
     is_judge = has_two or first.replaced is not None
     parts = {"discriminator" if is_judge else "model": first, **parts}
     shapes = {name: one.transformer.config for name, one in parts.items()}
@@ -106,11 +121,7 @@ def open_source(folder: Path) -> Source:
 
 def _open_run(folder: Path) -> Source:
     run = load_run(folder)
-    if run.model is None:
-        problem = f"{folder} trained networks that were given from Python"
-        raise DataError(problem, "load its weights there, with train.checkpoint.load_weights")
-    model = make_model(run.model)
-    load_weights(newest_checkpoint(run.checkpoints), model)
+    model, _ = load_trained(run)
     shapes = {name: getattr(run.model, name) for name in NETWORKS if hasattr(run.model, name)}
     return Source(folder, _networks(model), shapes, run.tokenizer / "tokenizer.json")
 

@@ -154,6 +154,18 @@ def model_config(
     return model
 
 
+def model_of(run: Run) -> ModelKind:
+    """Return a run's networks.
+
+    Raises:
+        DataError: They are the user's own, of which only Python knows.
+    """
+    if run.model is None:
+        problem = f"{run.folder} trained networks that were given from Python"
+        raise DataError(problem, "load its weights there, with train.checkpoint.load_weights")
+    return run.model
+
+
 def main_shape(model: ModelKind) -> ModelConfig:
     """Return the shape of the network that a model is for: of a pair, the discriminator's."""
     return model.discriminator if isinstance(model, ElectraConfig) else model.model

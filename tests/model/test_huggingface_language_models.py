@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForPreTraining
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForPreTraining,
+    GPT2Config,
+    GPT2LMHeadModel,
+)
 
 from model.config import LanguageModelConfig, ModelConfig
 from model.huggingface import save, write_parts
@@ -114,8 +120,29 @@ def test_a_factorized_gpt2_is_multiplied_out_to_the_same_logits(micro, rows, scr
         ours, logits = parts.token_logits(**inputs)[real], theirs(**inputs).logits[real]
     assert ours.std() > 0.4
     torch.testing.assert_close(ours, logits, rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match=r"lm_head\.weight is not the table of embeddings once"):
-        read_parts(tmp_path)
+    back = read_parts(tmp_path).parts
+    with torch.no_grad():
+        torch.testing.assert_close(back.token_logits(**inputs)[real], logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_gpt2_with_a_table_of_its_own_to_predict_with_is_read_and_given_back(
+    rows, tmp_path, dtype
+):
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 40, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 12}
+    config = GPT2Config(**sizes, initializer_range=0.3, tie_word_embeddings=False)
+    theirs = GPT2LMHeadModel(config).eval().to(dtype)
+    theirs.save_pretrained(tmp_path / "theirs")
+    found = read_parts(tmp_path / "theirs")
+    inputs = inputs_of(found.parts, rows)
+    with torch.no_grad():
+        logits, expected = found.parts.token_logits(**inputs), theirs.float()(**inputs).logits
+    real = rows["attention_mask"].bool()
+    torch.testing.assert_close(logits[real], expected[real], rtol=1e-5, atol=1e-5)
+    assert write_parts(tmp_path / "ours", found.parts) == "GPT2LMHeadModel"
+    again = load(tmp_path / "ours", "GPT2LMHeadModel").state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in theirs.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,6 @@ def _count_masks_to_add(prompt: str, wanted: int | None, limit: int, tokens: int
 def special_tokens(loaded: Loaded) -> list[int]:
     """Return the tokens of a masked model that are no text: padding, [CLS], [SEP], [MASK], ..."""
     tokenizer = loaded.tokenizer
-    names = set(find_names(tokenizer, read_settings(loaded.export)).values())
+    names = set(find_names(tokenizer, read_settings(loaded.files)).values())
     found = {id_ for id_, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     return sorted(found | {i for name in names if (i := tokenizer.token_to_id(name)) is not None})

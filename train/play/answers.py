@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
-from model.huggingface import GENERATOR
 from shards.errors import DataError
 from train.inference.detect import Detection, detect
 from train.inference.encoding import encode
@@ -111,7 +110,7 @@ def tabs_of(loaded: Loaded) -> tuple[str, ...]:
     if loaded.is_decoder:
         return ("generate",) if loaded.decoder else ()
     tabs: tuple[str, ...] = ()
-    if loaded.main.tokens is not None or (loaded.export / GENERATOR).is_dir():
+    if loaded.fills:
         tabs += ("fill", "generate") if loaded.filler and loaded.mask else ()
     if loaded.main.replaced is not None:
         tabs += ("detect",)

@@ -1,9 +1,11 @@
 """Folders that models come in."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers as hf
@@ -12,11 +14,15 @@ from model import presets
 from shards.errors import DataError
 from tests.train.inference.conftest import GPT2, SIZES
 from train.config import execution, pretrain_config
+from train.imports import import_folder
+from train.inference.detect import detect
+from train.inference.embed import embed
 from train.inference.fill import fill
 from train.inference.generate import generate
 from train.inference.loaded import Loaded
 from train.inference.perplexity import measure_perplexity
 from train.inference.settings import GenerateSettings
+from train.initial import open_source
 from train.pretrain import start_run
 
 SMALL = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
@@ -37,9 +43,9 @@ def shared_run(tmp_path_factory, stream_folder) -> Path:
     return folder
 
 
-def test_a_run_with_shared_layers_generates_as_its_export(shared_run):
+def test_the_export_of_factorized_embeddings_generates_as_theirs(shared_run):
     loaded = Loaded(shared_run, "cpu")
-    assert loaded.decoder.transformer.config.num_hidden_groups == 1
+    assert loaded.decoder.words is not None
     assert loaded.end_token_ids == {3}
     theirs = hf.GPT2LMHeadModel.from_pretrained(shared_run / "hf").eval()
     row = torch.tensor([loaded.tokenizer.encode("Conder el", add_special_tokens=False).ids])
@@ -52,9 +58,45 @@ def test_a_run_with_shared_layers_generates_as_its_export(shared_run):
     assert measure_perplexity(loaded, "Conder el fi in. " * 30).tokens > 64
 
 
-def test_the_export_of_factorized_embeddings_alone_is_refused_in_a_line(shared_run):
-    with pytest.raises(DataError, match="is not the table of embeddings once more"):
-        _ = Loaded(shared_run / "hf", "cpu").decoder
+def test_two_tables_outlive_an_import_and_begin_no_run(shared_run, tmp_path):
+    import_folder(shared_run / "hf", tmp_path / "run")
+    assert generate(Loaded(tmp_path / "run", "cpu"), "Conder el") == generate(
+        Loaded(shared_run, "cpu"), "Conder el"
+    )
+    with pytest.raises(DataError, match="another table than that of its embeddings: give the run"):
+        open_source(tmp_path / "run")
+
+
+def without_export(run: Path, folder: Path) -> Path:
+    """Copy a finished run as it was before its end."""
+    shutil.copytree(run, folder)
+    shutil.rmtree(folder / "hf")
+    return folder
+
+
+def test_a_run_that_has_not_ended_is_read_from_its_newest_checkpoint(run_folder, tmp_path):
+    ended, going = Loaded(run_folder, "cpu"), without_export(run_folder, tmp_path / "run")
+    loaded = Loaded(going, "cpu")
+    text = "Conder el [MASK] in no."
+    assert fill(loaded, text) == fill(ended, text)
+    assert detect(loaded, text) == detect(ended, text)
+    assert generate(loaded, text) == generate(ended, text)
+    assert measure_perplexity(loaded, text) == measure_perplexity(ended, text)
+    vectors = [embed(one, [text]).vectors for one in (loaded, ended)]
+    assert np.array_equal(*vectors)
+    shutil.rmtree(going / "checkpoints")
+    with pytest.raises(DataError, match=r"no whole checkpoint at .*: train on with `python cli.py"):
+        fill(Loaded(going, "cpu"), text)
+
+
+def test_a_causal_run_that_has_not_ended_is_read_too(shared_run, tmp_path):
+    ended = Loaded(shared_run, "cpu")
+    loaded = Loaded(without_export(shared_run, tmp_path / "run"), "cpu")
+    assert loaded.decoder.transformer.config.num_hidden_groups == 1
+    assert loaded.end_token_ids == ended.end_token_ids == {3}
+    assert generate(loaded, "Conder el") == generate(ended, "Conder el")
+    with pytest.raises(DataError, match="does not fill in masked tokens"):
+        _ = loaded.filler
 
 
 def test_a_published_folder_needs_no_settings_of_ours(save_model, masked, tmp_path):
