@@ -23,8 +23,9 @@ from pipeline.commands import fetch, inspect, pack, tokenize, verify
 from pipeline.completion import completion
 from pipeline.interrupt import no_interrupt_in_imports
 from train.commands import export, import_model, pretrain
+from train.file_commands import embed, perplexity
 from train.glue_command import glue
-from train.inference_commands import detect, embed, fill, generate, perplexity
+from train.inference_commands import detect, fill, generate
 from train.look_commands import doctor, runs
 from train.plan_command import plan
 from train.play_command import play

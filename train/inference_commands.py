@@ -1,9 +1,10 @@
-"""The commands that use a trained model: parse, call one function, print.
+"""The commands that ask a trained model about texts: parse, call one function, print.
 
 Each command imports its own code when it runs, so that `--help` answers at once.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +20,6 @@ from train.config import Device
 from train.inference.settings import GenerateSettings
 
 if TYPE_CHECKING:
-    from train.inference.embed import Pooling
     from train.inference.generate import Generation
     from train.inference.loaded import Loaded
 
@@ -49,6 +49,7 @@ def reads_texts(command: Command) -> Command:
         ),
         json_option,
         device_option,
+        quiet_option,
     )[::-1]:
         command = add(command)
     return command
@@ -61,8 +62,22 @@ def texts_of(text: str | None, source: Path | None) -> tuple[Iterator[str], bool
     if (text is None) == (source is None):
         raise click.UsageError("give TEXT (- reads standard input), or --from FILE")
     if source is not None or text == str(STANDARD_INPUT):
-        return read_texts(source or STANDARD_INPUT), False
+        file = source or STANDARD_INPUT
+        return (read_texts(file) if sys.stdout.isatty() else counted_texts(file)), False
     return iter([text or ""]), True
+
+
+def counted_texts(file: Path) -> Iterator[str]:
+    """Yield the texts of a file, a bar beside them: no terminal shows the answers."""
+    from train.inference.texts import count_texts, read_texts
+
+    name = click.get_current_context().info_name
+    with bar(desc=name, unit="text", delay=SHOW_AFTER) as shown:
+        if not shown.disable:
+            shown.reset(count_texts(file))
+        for text in read_texts(file):
+            yield text
+            shown.update()
 
 
 def load(run: Path, device: Device) -> "Loaded":
@@ -153,7 +168,6 @@ def detect(
 @click.command()
 @reads_texts
 @configured_by(GenerateSettings)
-@quiet_option
 def generate(
     run: Path,
     text: str | None,
@@ -181,6 +195,8 @@ def generate(
     unit = "token" if loaded.is_decoder else "round"
 
     def answer(one: str) -> "Generation":
+        if not is_one:
+            return continue_text(loaded, one, settings)
         with bar(total=steps, desc="generate", unit=unit, delay=SHOW_AFTER) as shown:
             return continue_text(loaded, one, settings, partial(shown.update, 1))
 
@@ -202,91 +218,3 @@ def _how(made: "Generation") -> str:
     score = "" if made.score is None else f", score {made.score:.4f}"
     ended = ", ended by the model" if made.is_ended else ""
     return f"{made.tokens} tokens, {made.method}{score}{ended}"
-
-
-@click.command()
-@click.argument("run", type=PATH)
-@click.argument("file", type=PATH)
-@click.option("--out", type=PATH, required=True, help="Parquet file to write")
-@click.option(
-    "--pooling",
-    type=click.Choice(["mean", "first"]),
-    default="mean",
-    show_default=True,
-    help="the mean of all tokens' states, or the first token's",
-)
-@click.option("--truncate", is_flag=True, help="cut texts that are longer than the model takes")
-@json_option
-@device_option
-@quiet_option
-def embed(
-    run: Path,
-    file: Path,
-    out: Path,
-    pooling: "Pooling",
-    truncate: bool,
-    as_json: bool,
-    device: Device,
-) -> None:
-    """Write a vector for each text of FILE to a Parquet file.
-
-    FILE has a text on each line, or in the field or column `text` of a .jsonl or .parquet; - is
-    standard input.
-    """
-    from train.inference.embed import check_out, embed_file
-    from train.inference.texts import count_texts, read_texts
-
-    check_out(out, file)
-    loaded = load(run, device)
-    with bar(desc="embed", unit="text", delay=SHOW_AFTER) as shown:
-        if not shown.disable:
-            shown.reset(count_texts(file))
-        made = embed_file(loaded, read_texts(file), out, pooling, cuts=truncate, tick=shown.update)
-    if as_json:
-        echo_json(asdict(made) | {"pooling": pooling, "out": str(out)})
-        return
-    cut = f", {made.cut} of them cut" if truncate else ""
-    click.echo(f"{made.texts:,} texts{cut}, {made.width} numbers each -> {out}")
-    next_command(*(("generate", run, PROMPT) if loaded.is_decoder else ("glue", run)))
-
-
-@click.command()
-@click.argument("run", type=PATH)
-@click.argument("file", type=PATH)
-@click.option(
-    "--stride",
-    type=click.IntRange(1),
-    help="tokens from one window to the next; fewer predict from more  [default: half a window]",
-)
-@json_option
-@device_option
-@quiet_option
-def perplexity(run: Path, file: Path, stride: int | None, as_json: bool, device: Device) -> None:
-    """Tell how well RUN predicts FILE, all of it one text.
-
-    The texts of a .jsonl or .parquet are its lines; - is standard input.
-
-    A causal model has a perplexity. A masked model has a pseudo-perplexity, each token hidden in
-    turn, which cannot be compared with it.
-    """
-    from train.inference.perplexity import measure_perplexity
-    from train.inference.texts import read_whole
-
-    loaded = load(run, device)
-    text = read_whole(file)
-    with bar(desc="perplexity", unit="token", delay=SHOW_AFTER) as shown:
-        made = measure_perplexity(loaded, text, stride, shown.reset, shown.update)
-    if as_json:
-        echo_json({"file": str(file)} | asdict(made))
-        return
-    of_token, of_word = map(_figure, (made.perplexity, made.word_perplexity))
-    click.echo(f"{made.kind} {of_token} a token, {of_word} a word")
-    click.echo(
-        f"  {made.tokens:,} tokens in {made.words:,} words, {made.loss:.4f} nats a token; "
-        f"windows of {made.max_length} tokens, stride {made.stride}"
-    )
-    next_command("generate", run, PROMPT)
-
-
-def _figure(value: float | None) -> str:
-    return "no figure" if value is None or math.isinf(value) else f"{value:,.2f}"

@@ -177,12 +177,22 @@ def test_detect_names_fill_next_where_there_is_something_to_fill_with(run_folder
     )
 
 
-def test_a_file_is_read_twice_for_a_bar_alone(run_folder, tmp_path, monkeypatch):
-    (tmp_path / "texts.txt").write_text("el\n")
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("embed", ["texts.txt", "--out", "out"]),
+        ("fill", ["--from", "texts.txt"]),
+        ("detect", ["--from", "texts.txt"]),
+        ("generate", ["--from", "texts.txt"]),
+    ],
+)
+def test_a_file_is_read_twice_for_a_bar_alone(run_folder, tmp_path, monkeypatch, command, options):
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text("[MASK] el\n")
     read = []
     original = texts.read_texts
     monkeypatch.setattr(texts, "read_texts", lambda path: [read.append(path), *original(path)][1:])
-    arguments = ("embed", run_folder, tmp_path / "texts.txt", "--out", tmp_path / "out")
+    arguments = (command, run_folder, *options)
     lines(run(*arguments))
     assert len(read) == 1
     monkeypatch.setattr("tqdm.std.tqdm.__init__", shown_bar)
