@@ -8,7 +8,7 @@ import click
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("name", type=click.Choice(NAMES))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def main(name: str, options: tuple[str, ...]) -> None:
