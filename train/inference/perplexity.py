@@ -9,7 +9,8 @@ https://arxiv.org/abs/1910.14659, section 2). The two cannot be compared with ea
 Shapes: T tokens, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from shards.errors import DataError
 from train.evaluate import perplexity as to_perplexity
 from train.glue.template import learn_template
 from train.inference.answers import TextError
-from train.inference.encoding import tokens_of
+from train.inference.encoding import ids_of
 from train.inference.loaded import Loaded
 from train.out_of_memory import memory_for
 
@@ -98,13 +99,13 @@ def measure_perplexity(
     """
     room = _room(loaded)
     stride = _choose_stride(stride, room, loaded.is_decoder)
-    ids = tokens_of(loaded.tokenizer, text, is_framed=False).ids
+    ids = ids_of(loaded.tokenizer, text)
     tokens = len(ids) - int(loaded.is_decoder)  # the first token has nothing before it
     if not tokens:
         problem = "the text has one token, and nothing to predict it from"
         raise TextError(text, problem, "give more words")
     start(tokens)
-    total, words = _sum_losses(loaded, ids, room, stride, tick), len(text.split())
+    total, words = _sum_losses(loaded, ids, room, stride, tick), _count_words(text)
     return Perplexity(
         kind="perplexity" if loaded.is_decoder else "pseudo-perplexity",
         loss=total / tokens,
@@ -138,8 +139,13 @@ def _choose_stride(stride: int | None, room: int, is_decoder: bool) -> int:
     return stride or max(1, room // 2)
 
 
+def _count_words(text: str) -> int:
+    """Return `len(text.split())` without a list of the words."""
+    return sum(1 for _ in re.finditer(r"\S+", text))
+
+
 def _sum_losses(
-    loaded: Loaded, ids: list[int], room: int, stride: int, tick: Callable[[int], object]
+    loaded: Loaded, ids: Sequence[int], room: int, stride: int, tick: Callable[[int], object]
 ) -> float:
     """Return the sum of the losses of all predicted tokens."""
     score, total = _score_causal if loaded.is_decoder else _score_masked, 0.0
@@ -150,7 +156,7 @@ def _sum_losses(
     return total
 
 
-def _score_causal(loaded: Loaded, ids: list[int], window: Window) -> Iterator[Tensor]:
+def _score_causal(loaded: Loaded, ids: Sequence[int], window: Window) -> Iterator[Tensor]:
     """Yield the losses of the window's predicted tokens."""
     row = torch.tensor(ids[window.begin : window.end], device=loaded.device)
     first = max(1, window.first - window.begin)
@@ -161,7 +167,7 @@ def _score_causal(loaded: Loaded, ids: list[int], window: Window) -> Iterator[Te
             yield F.cross_entropy(logits.float(), row[first:], reduction="none")
 
 
-def _score_masked(loaded: Loaded, ids: list[int], window: Window) -> Iterator[Tensor]:
+def _score_masked(loaded: Loaded, ids: Sequence[int], window: Window) -> Iterator[Tensor]:
     """Yield the losses of the window's predicted tokens, each hidden in a row of its own."""
     template = learn_template(loaded.tokenizer, 1)
     text_at = template.is_text.tolist().index(True)

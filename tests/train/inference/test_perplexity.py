@@ -148,3 +148,4 @@ def test_any_text_has_a_perplexity(causal, masked, text):
         made = measure_perplexity(saved.loaded, "el fi " + text)
         assert made.perplexity >= 1
         assert made.tokens >= 1
+        assert made.words == len(("el fi " + text).split())
