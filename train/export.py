@@ -12,7 +12,7 @@ from model.huggingface import GENERATOR, save
 from shards.errors import DataError
 from shards.files import TEMPORARY_SUFFIX, sync
 from train.card import CARD, imported_card, trained_card
-from train.checkpoint import step_of
+from train.checkpoint import newest_checkpoint, step_of
 from train.initial import load_trained
 from train.runs import Run, load_run, main_shape, model_of, read_import
 from train.step import Model
@@ -39,7 +39,8 @@ def export_run(folder: Path, out: Path, part: Part = "both") -> Path:
     run = load_run(folder)
     if part != "both" and not isinstance(model_of(run), ElectraConfig):
         raise DataError(f"{folder} holds one network", f"leave out --part {part}")
-    model, checkpoint = load_trained(run)
+    checkpoint = newest_checkpoint(run.checkpoints)
+    model = load_trained(run, checkpoint)
     export_model(run, model, step_of(checkpoint), out, part)
     return checkpoint
 

@@ -81,10 +81,13 @@ def counted_texts(file: Path) -> Iterator[str]:
 
 
 def load(run: Path, device: Device) -> "Loaded":
-    """Open a model folder."""
+    """Open a model, and say so where it is still learning."""
     from train.inference.loaded import Loaded
 
-    return Loaded(run, device)
+    loaded = Loaded(run, device)
+    if loaded.step is not None:
+        click.echo(f"{run} has not ended: this is its model after step {loaded.step:,}", err=True)
+    return loaded
 
 
 def echo_json(content: dict[str, Any]) -> None:

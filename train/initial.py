@@ -72,16 +72,15 @@ def make_model(config: ModelKind) -> Electra | LanguageModel:
     return make_electra(config) if isinstance(config, ElectraConfig) else LanguageModel(config)
 
 
-def load_trained(run: Run) -> tuple[Electra | LanguageModel, Path]:
-    """Return a run's model as its newest whole checkpoint has it, and that.
+def load_trained(run: Run, checkpoint: Path) -> Electra | LanguageModel:
+    """Return a run's model as one of its checkpoints has it.
 
     Raises:
-        DataError: There is no whole checkpoint, or the model is the user's own.
+        DataError: The model is the user's own, or of another shape.
     """
     model = make_model(model_of(run))
-    checkpoint = newest_checkpoint(run.checkpoints)
     load_weights(checkpoint, model)
-    return model, checkpoint
+    return model
 
 
 def checkpoint_activations(model: nn.Module, is_on: bool) -> None:
@@ -121,7 +120,7 @@ def open_source(folder: Path) -> Source:
 
 def _open_run(folder: Path) -> Source:
     run = load_run(folder)
-    model, _ = load_trained(run)
+    model = load_trained(run, newest_checkpoint(run.checkpoints))
     shapes = {name: getattr(run.model, name) for name in NETWORKS if hasattr(run.model, name)}
     return Source(folder, _networks(model), shapes, run.tokenizer / "tokenizer.json")
 

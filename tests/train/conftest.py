@@ -1,5 +1,6 @@
 """A finished run of a few steps, made once; a test that changes it copies it first."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def run_folder(
     """A finished run on `shards_folder`."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     start_run(shards_folder, folder, small_config, on_cpu, lambda line: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def going_run(tmp_path_factory: pytest.TempPathFactory, run_folder: Path) -> Path:
+    """The same run as it was before its end: six steps are done, nothing is exported."""
+    folder = tmp_path_factory.mktemp("going") / "run"
+    shutil.copytree(run_folder, folder, ignore=shutil.ignore_patterns("hf"))
     return folder
 
 

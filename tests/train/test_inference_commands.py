@@ -54,6 +54,13 @@ def test_fill_prints_a_line_for_each_mask_and_what_is_next(run_folder):
     assert first.startswith(f"{found['masks'][0]['tokens'][0]} {probability:.3f}")
 
 
+def test_of_a_run_that_has_not_ended_the_step_is_told_beside_the_answer(run_folder, going_run):
+    ended, going = (run("fill", folder, TEXT, "--json") for folder in (run_folder, going_run))
+    assert lines(ended) == lines(going)
+    assert ended.stderr == ""
+    assert going.stderr == f"{going_run} has not ended: this is its model after step 6\n"
+
+
 def test_texts_come_from_a_file_or_from_standard_input(run_folder, tmp_path):
     (tmp_path / "texts.txt").write_text("[MASK] el\nfi [MASK]\n")
     by_file = objects(run("fill", run_folder, "--from", tmp_path / "texts.txt", "--json"))

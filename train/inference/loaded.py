@@ -31,6 +31,7 @@ class Loaded:
         folder: What a person named.
         device: Where its networks are.
         files: The folder of the tokenizer's files.
+        step: How many updates it has had, of a run that has not ended; else None.
 
     Raises:
         DataError: There is no model, or no such device.
@@ -40,7 +41,7 @@ class Loaded:
         self.folder = folder
         self.device = choose_device(device)
         self._networks = open_networks(folder)
-        self.files = self._networks.files
+        self.files, self.step = self._networks.files, self._networks.step
 
     @property
     def is_decoder(self) -> bool:

@@ -13,6 +13,7 @@ from model.huggingface_read import read_parts
 from model.language_model import LanguageModel
 from model.parts import Parts, discriminator_of, generator_of, language_model_parts
 from shards.errors import DataError
+from train.checkpoint import newest_checkpoint, step_of
 from train.initial import load_trained
 from train.runs import RUN_FILE, Run, find_export, load_run, main_shape, model_of
 
@@ -29,6 +30,11 @@ class Networks(Protocol):
     @property
     def files(self) -> Path:
         """Return the folder of the tokenizer's files."""
+        ...
+
+    @property
+    def step(self) -> int | None:
+        """Return how many updates they have had, in a run that has not ended; else None."""
         ...
 
     @property
@@ -77,13 +83,15 @@ class RunNetworks:
     def __init__(self, run: Run) -> None:
         self._run = run
         shape = main_shape(model_of(run))
+        self._checkpoint = newest_checkpoint(run.checkpoints)
+        self.step = step_of(self._checkpoint)
         self.files = run.tokenizer
         self.is_decoder, self.vocab_size = shape.is_decoder, shape.vocab_size
         self.end_token_ids = None
 
     @cached_property
     def _model(self) -> Electra | LanguageModel:
-        return load_trained(self._run)[0].eval()
+        return load_trained(self._run, self._checkpoint).eval()
 
     @property
     def has_generator(self) -> bool:
@@ -108,7 +116,7 @@ class FolderNetworks:
     """Those of a folder that `transformers` loads."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = folder
+        self.files, self.step = folder, None
         self._config = _read_settings(folder / CONFIG)
 
     @cached_property

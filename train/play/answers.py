@@ -59,6 +59,7 @@ class Answers:
         return {
             "name": loaded.folder.resolve().name,
             "device": str(loaded.device),
+            "step": loaded.step,
             "tabs": list(self.tabs),
             "is_causal": loaded.is_decoder,
             "rounds": ROUNDS,

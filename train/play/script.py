@@ -207,7 +207,8 @@ async function start() {
   about = await (await fetch("about")).json();
   document.title = `Hearth: ${about.name}`;
   $("name").textContent = about.name;
-  $("device").textContent = `on ${about.device}, in this machine alone`;
+  const after = about.step === null ? "" : `after step ${about.step} of a run that has not ended, `;
+  $("device").textContent = `${after}on ${about.device}, in this machine alone`;
   if (!about.is_causal) texts.generate = "He was [MASK] in [MASK] [MASK] and [MASK] to [MASK].";
   for (const name of about.tabs) {
     $("tab-" + name).hidden = false;

@@ -67,16 +67,11 @@ def test_two_tables_outlive_an_import_and_begin_no_run(shared_run, tmp_path):
         open_source(tmp_path / "run")
 
 
-def without_export(run: Path, folder: Path) -> Path:
-    """Copy a finished run as it was before its end."""
-    shutil.copytree(run, folder)
-    shutil.rmtree(folder / "hf")
-    return folder
-
-
-def test_a_run_that_has_not_ended_is_read_from_its_newest_checkpoint(run_folder, tmp_path):
-    ended, going = Loaded(run_folder, "cpu"), without_export(run_folder, tmp_path / "run")
-    loaded = Loaded(going, "cpu")
+def test_a_run_that_has_not_ended_is_read_from_its_newest_checkpoint(
+    run_folder, going_run, tmp_path
+):
+    ended, loaded = Loaded(run_folder, "cpu"), Loaded(going_run, "cpu")
+    assert (ended.step, loaded.step) == (None, 6)
     text = "Conder el [MASK] in no."
     assert fill(loaded, text) == fill(ended, text)
     assert detect(loaded, text) == detect(ended, text)
@@ -84,14 +79,15 @@ def test_a_run_that_has_not_ended_is_read_from_its_newest_checkpoint(run_folder,
     assert measure_perplexity(loaded, text) == measure_perplexity(ended, text)
     vectors = [embed(one, [text]).vectors for one in (loaded, ended)]
     assert np.array_equal(*vectors)
-    shutil.rmtree(going / "checkpoints")
+    shutil.copytree(going_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     with pytest.raises(DataError, match=r"no whole checkpoint at .*: train on with `python cli.py"):
-        fill(Loaded(going, "cpu"), text)
+        Loaded(tmp_path / "run", "cpu")
 
 
 def test_a_causal_run_that_has_not_ended_is_read_too(shared_run, tmp_path):
     ended = Loaded(shared_run, "cpu")
-    loaded = Loaded(without_export(shared_run, tmp_path / "run"), "cpu")
+    shutil.copytree(shared_run, tmp_path / "run", ignore=shutil.ignore_patterns("hf"))
+    loaded = Loaded(tmp_path / "run", "cpu")
     assert loaded.decoder.transformer.config.num_hidden_groups == 1
     assert loaded.end_token_ids == ended.end_token_ids == {3}
     assert generate(loaded, "Conder el") == generate(ended, "Conder el")

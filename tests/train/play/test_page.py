@@ -47,6 +47,14 @@ def test_a_person_types_masks_words_by_clicks_and_reads_the_fillings(pair, serve
 
 
 @pytest.mark.slow
+def test_of_a_run_that_has_not_ended_the_page_tells_the_step(going_run, serve, browser):
+    browser.open(serve(going_run).address)
+    browser.wait_for(f"{element('#device')}.textContent !== ''")
+    shown = browser.run(f"{element('#device')}.textContent")
+    assert shown == "after step 6 of a run that has not ended, on cpu, in this machine alone"
+
+
+@pytest.mark.slow
 def test_tokens_are_coloured_by_the_verdict_on_them(pair, serve, browser):
     loaded = Loaded(pair, "cpu")
     browser.open(serve(pair).address)
