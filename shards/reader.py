@@ -271,7 +271,9 @@ def read_shard_manifest(folder: Path) -> tuple[Manifest, dict[int, ShardHeader]]
     if folder.is_file():
         raise DataError(f"{folder} is a file", own)
     if manifest is None:
-        raise DataError(f"no shards at {folder}", f"run `python cli.py pack --out {folder}` first")
+        is_other = folder.is_dir() and any(folder.iterdir())  # a run, say
+        remedy = own if is_other else f"run `python cli.py pack --out {folder}` first"
+        raise DataError(f"no shards at {folder}", remedy)
     if manifest.stage != "pack":
         raise DataError(f"{folder} was made by `{manifest.stage}`, not `pack`", own)
     try:

@@ -96,19 +96,23 @@ def numbers(line: Line, columns: int | None) -> str:
     return f"loss {_number(line['loss'])}, {rate}"
 
 
-def news(config: PretrainConfig, state: State, line: Line) -> str:
-    """Return how far the run is, in a line: losses, in training and held out, and the time left."""
+def news(config: PretrainConfig, start: State, state: State, line: Line) -> str:
+    """Return how far the run is, in a line: losses, in training and held out, and the time left.
+
+    That goes by what was done since `start`: before a resume the machine may have been another.
+    """
     if config.seconds is None:
-        where, share = f"step {state.step:,} of {config.steps:,}", state.step / config.steps
+        where = f"step {state.step:,} of {config.steps:,}"
+        speed = (state.seconds - start.seconds) / max(1, state.step - start.step)
+        left = (config.steps - state.step) * speed
     else:
         where = f"step {state.step:,}, {state.seconds / 3600:.2f} of {config.hours:g} hours"
-        share = state.seconds / config.seconds
+        left = max(0.0, config.seconds - state.seconds)
     held_out = line["validation"]
     losses = [
         f"{short} {_number(line[name])}, held out {_number(held_out.get(name))}"
         for name, short in _losses(line)
     ]
-    left = state.seconds * max(0, 1 - share) / share
     ends = f"; {in_time(left)} left" if left >= 1 else ""
     return f"{where}: {'; '.join(losses)}; {line['tokens_per_second']:,.0f} tokens/s{ends}"
 

@@ -139,7 +139,7 @@ def _training(run: Run, step: int) -> list[str]:
 def _loading(model: ModelKind, classes: Mapping[str, str], part: str) -> list[str]:
     lines = [_place(name, classes, part) for name in _written(classes, part)]
     if isinstance(model, LanguageModelConfig):
-        if _drops_more(model.model):
+        if _drops_more(model.model) and not model.model.is_decoder:
             lines.append(MORE_DROPOUT)
         return lines
     order = model.sentence_order

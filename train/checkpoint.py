@@ -8,6 +8,7 @@ KEPT in it marks one that is kept for good.
 import io
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
@@ -197,7 +198,8 @@ def newest_checkpoint(checkpoints: Path) -> Path:
     """
     for folder in whole_checkpoints(checkpoints):
         return folder
-    remedy = "train on with `python cli.py pretrain --resume`, which writes one"
+    command = f"python cli.py pretrain --resume --out {shlex.quote(str(checkpoints.parent))}"
+    remedy = f"wait for the first one if the run trains now, or train on with `{command}`"
     raise DataError(f"no whole checkpoint at {checkpoints}", remedy)
 
 

@@ -16,11 +16,13 @@ from pipeline.flags import PATH, quiet_option
 from train.config import Device
 from train.inference_commands import (
     PROMPT,
+    SENTENCE,
     SHOW_AFTER,
     device_option,
     echo_json,
     json_option,
     load,
+    next_look,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +72,10 @@ def embed(
         return
     cut = f", {made.cut} of them cut" if truncate else ""
     click.echo(f"{made.texts:,} texts{cut}, {made.width} numbers each -> {out}")
-    next_command(*(("generate", run, PROMPT) if loaded.is_decoder else ("glue", run)))
+    if loaded.is_decoder:
+        next_command("generate", run, PROMPT)
+    else:
+        next_look(run, loaded)
 
 
 @click.command()
@@ -108,7 +113,7 @@ def perplexity(run: Path, file: Path, stride: int | None, as_json: bool, device:
         f"  {made.tokens:,} tokens in {made.words:,} words, {made.loss:.4f} nats a token; "
         f"windows of {made.max_length} tokens, stride {made.stride}"
     )
-    next_command("generate", run, PROMPT)
+    next_command(*(("generate", run, PROMPT) if loaded.is_decoder else ("fill", run, SENTENCE)))
 
 
 def _figure(value: float | None) -> str:

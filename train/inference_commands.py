@@ -90,6 +90,11 @@ def load(run: Path, device: Device) -> "Loaded":
     return loaded
 
 
+def next_look(run: Path, loaded: "Loaded") -> None:
+    """Print the command that tells how good a model is; `glue` wants a run that has ended."""
+    next_command("glue" if loaded.step is None else "report", run)
+
+
 def echo_json(content: dict[str, Any]) -> None:
     """Print an object in a line."""
     show_json(content, indent=None)
@@ -117,7 +122,7 @@ def fill(
             pairs = zip(filling.tokens, filling.probabilities, strict=True)
             click.echo("  ".join(f"{token} {share:.3f}" for token, share in pairs))
     if not as_json:
-        next_command("glue", run)
+        next_look(run, loaded)
 
 
 def _is_number(context: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -164,8 +169,12 @@ def detect(
         named = "  ".join(f"{one.token} {one.probability:.3f}" for one in guilty)
         count = f"{len(guilty)} of {len(found.verdicts)} tokens"
         click.echo(f"  {count} held for replaced{': ' if named else ''}{named}")
-    if not as_json:
-        next_command(*(("fill", run, SENTENCE) if loaded.fills else ("glue", run)))
+    if as_json:
+        return
+    if loaded.fills:
+        next_command("fill", run, SENTENCE)
+    else:
+        next_look(run, loaded)
 
 
 @click.command()

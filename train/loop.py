@@ -105,6 +105,7 @@ class Trainer:
         evaluate_every = execution.evaluate_every or execution.checkpoint_every
         self.interrupt = interrupt
         self.start_clock()
+        self.first = self.state
         is_quiet = execution.quiet or metrics is None
         with Progress(config, self.state, self.say, is_quiet=is_quiet) as bar:
             while not self.is_done:
@@ -136,7 +137,7 @@ class Trainer:
         if scores and len(self.validation):
             found = self.evaluate()
             lines[-1]["validation"] = {name: _finite(value) for name, value in found.items()}
-            self.say(news(self.run.config, self.state, lines[-1]))
+            self.say(news(self.run.config, self.first, self.state, lines[-1]))
             where = (self.device, self.precision)
             write_samples(self.run.samples, self.state.step, self.model, self.validation, *where)
         metrics.write(lines)

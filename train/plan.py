@@ -22,7 +22,7 @@ from train.memory import (
     largest_micro_batch,
     predict_memory,
 )
-from train.plan_disk import Disk, predict_disk
+from train.plan_disk import Disk, count_exported, predict_disk
 from train.plan_rows import VOCAB_SIZE, PlannedRows, plan_rows
 from train.plan_stage import StagePlan, plan_stage
 from train.precision import Precision, choose_precision
@@ -114,7 +114,9 @@ def make_plan(
         stages=tuple(stages),
         disk=None
         if steps is None
-        else predict_disk(execution, steps, stages[0].choice.memory, parameters),
+        else predict_disk(
+            execution, steps, stages[0].choice.memory, count_exported(rows.kind, parameters)
+        ),
         assumed=(*rows.assumptions, *_guesses(device)),
     )
 

@@ -1,5 +1,6 @@
 """What a run is put together from: networks for the shards, weights, and what fits in memory."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from pipeline.tables import in_units
 from shards.errors import DataError
 from shards.format import ShardHeader
 from shards.reader import ShardFolder, read_shard_manifest
+from train.available import host_memory
 from train.config import Execution, PretrainConfig
 from train.initial import Source, checkpoint_activations, initialize, make_model
 from train.loop import Trainer
-from train.memory import Training, largest_micro_batch
+from train.memory import Training, largest_micro_batch, predict_memory
 from train.optimizer import make_optimizer
 from train.out_of_memory import memory_for
 from train.precision import Precision
@@ -23,6 +26,12 @@ from train.step import Model
 Say = Callable[[str], None]
 MANY_EPOCHS = 100
 """Of the same rows, beyond which nobody has said that it helps: a wrong number of steps."""
+STATE_BYTES = 60
+"""Roughly kept for the backward pass, for each number of a layer's hidden states: 62 of
+electra-small, 47 of bert-base, in float32 (`python -m benchmarks presets`)."""
+NEAR = 0.1
+"""Of the memory, from where on such an estimate is not enough: long rows, whose attention weights a
+CPU keeps, and large vocabularies take up to five times as much."""
 
 
 def choose_networks(
@@ -82,6 +91,8 @@ def new_trainer(
         if run.model is None:
             raise ValueError("--memory is for presets: give a model of your own a --micro-batch")
         execution, micro_batches = fit_memory(run, run.model, execution, device, precision, say)
+    elif run.model is not None and device.type == "cpu":
+        check_host(run, run.model, execution, precision, say)
     checkpoint_activations(model, execution.activation_checkpointing)
     with memory_for(f"the weights on {device}", "choose a smaller --preset"):
         model = model.to(device)
@@ -100,6 +111,45 @@ def new_trainer(
         trainer.updater.most_tokens = most
         say(f"{most:,} tokens in a forward pass at most: with more there was no memory")
     return trainer
+
+
+def check_host(
+    run: Run, networks: ModelKind, execution: Execution, precision: Precision, say: Say
+) -> None:
+    """Check that no forward pass takes more than this machine has.
+
+    There is no error of memory to mend on a CPU: the system ends the process without a word. To
+    count takes seconds, so it is done where a rough estimate is near.
+
+    Raises:
+        DataError: One does.
+    """
+    memory, shape = host_memory(), main_shape(networks)
+    if memory is None:
+        return
+    _, headers = read_shard_manifest(Path(run.shards))
+    for stage in stages_of(run.config, Path(run.shards)):
+        batch_size = stage.batch_size or 1
+        rows = min(execution.micro_batch or batch_size, batch_size)
+        states = stage.max_length * shape.hidden_size * shape.num_hidden_layers
+        near = math.ceil(memory.total / (STATE_BYTES * states))
+        if rows < NEAR * near:
+            continue
+        say(f"counting the memory of a step on rows of {stage.max_length} ...")
+        training = Training(
+            config=run.config,
+            kind=networks,
+            header=headers[stage.max_length],
+            dtype=precision.dtype,
+            device="cpu",
+        )
+        some = min(rows, 8 * near)  # more take more
+        checkpoints = execution.activation_checkpointing
+        if predict_memory(training, some, some, checkpoints).total > memory.total:
+            problem = f"{rows:,} rows of {stage.max_length} in a forward pass take more memory"
+            there_is = f"the {in_units(memory.total)} that this machine has"
+            remedy = f"give --memory {memory.free // 10**6}MB, which chooses what fits"
+            raise DataError(f"{problem} than {there_is}", remedy)
 
 
 def fit_memory(

@@ -17,7 +17,8 @@ LINE = {
 
 def test_an_evaluation_tells_losses_in_training_and_held_out_and_the_time_left():
     config = pretrain_config("tiny", steps=80)
-    assert news(config, State(step=20, seconds=40.0), LINE) == (
+    start = State(step=10, seconds=4000.0)
+    assert news(config, start, State(step=20, seconds=4020.0), LINE) == (
         "step 20 of 80: masked language model 7.068, held out 6.979; "
         "sentence order -, held out 0.700; 7,988 tokens/s; 2 min left"
     )
@@ -25,7 +26,7 @@ def test_an_evaluation_tells_losses_in_training_and_held_out_and_the_time_left()
 
 def test_a_run_by_the_clock_tells_hours():
     config = pretrain_config("tiny", hours=2)
-    found = news(config, State(step=20, seconds=1800.0), LINE)
+    found = news(config, State(), State(step=20, seconds=1800.0), LINE)
     assert found.startswith("step 20, 0.50 of 2 hours: ")
     assert found.endswith("; 1.5 h left")
 

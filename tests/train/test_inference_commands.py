@@ -59,6 +59,8 @@ def test_of_a_run_that_has_not_ended_the_step_is_told_beside_the_answer(run_fold
     assert lines(ended) == lines(going)
     assert ended.stderr == ""
     assert going.stderr == f"{going_run} has not ended: this is its model after step 6\n"
+    shown = run("fill", going_run, TEXT)
+    assert lines(shown)[-1] == f"next: python cli.py report {going_run}"
 
 
 def test_texts_come_from_a_file_or_from_standard_input(run_folder, tmp_path):

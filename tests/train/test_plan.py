@@ -5,12 +5,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from model.configure import configure
+from model.huggingface import save
 from shards.reader import ShardFolder
 from train.available import Available
 from train.config import execution, pretrain_config
 from train.initial import make_model
 from train.plan import as_json, count_parameters, make_plan
 from train.plan_command import plan as plan_command
+from train.plan_disk import count_exported
 from train.plan_rows import plan_rows
 from train.plan_text import in_hours, plan_text
 from train.stages import Stage
@@ -158,6 +161,17 @@ def test_disk_holds_the_checkpoints_that_are_kept():
     assert plan.disk.checkpoint == memory.weights + memory.optimizer
     assert plan.disk.checkpoints == 3 + 2 + 1
     assert plan.disk.total > plan.disk.checkpoints * plan.disk.checkpoint
+
+
+@pytest.mark.parametrize("preset", ["algpt2-small", "gpt2-small", "albert-tiny", "tiny"])
+def test_the_export_is_as_large_as_is_foretold(preset, tmp_path):
+    kind = configure(
+        preset, vocab_size=600, max_position_embeddings=64, pad_token_id=0, mask_token_id=4
+    )
+    save(tmp_path, make_model(kind))
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
+    expected = 4 * count_exported(kind, count_parameters(kind))
+    assert expected == pytest.approx(size, rel=0.04)  # a class may have a pooler that ours lack
 
 
 def test_json_holds_what_the_text_holds(shards_folder):

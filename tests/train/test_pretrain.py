@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from model.config import ElectraConfig, LanguageModelConfig
 from shards.errors import DataError
 from shards.shuffled import ShuffledRows
 from tests.commands import run
+from train.available import Available
 from train.checkpoint import State
 from train.config import pretrain_config
 from train.initial import make_model
@@ -302,6 +304,23 @@ def test_a_step_leaves_nothing_to_the_garbage_collector(run_folder, on_cpu):
         assert gc.collect() < 100
     finally:
         gc.enable()
+
+
+def test_a_pass_that_takes_more_than_this_machine_has_is_refused(run_folder, on_cpu, monkeypatch):
+    said = []
+    make_trainer(run_folder, on_cpu, said.append)
+    assert not any("counting" in line for line in said)  # far from it
+    make = partial(make_trainer, run_folder, on_cpu, said.append)
+    monkeypatch.setattr("train.setup.host_memory", lambda: Available(300 * 10**6, 10**9))
+    make(batch_size=64)
+    message = r"100,000,000 rows of 64 in a forward pass take more memory than the 1\.0 GB that .*"
+    with pytest.raises(DataError, match=message + "give --memory 300MB, which chooses what fits"):
+        make(batch_size=100_000_000)
+    assert said[-1] == "counting the memory of a step on rows of 64 ..."
+    by_parts = replace(on_cpu, micro_batch=8)
+    make_trainer(run_folder, by_parts, batch_size=100_000_000)
+    monkeypatch.setattr("train.setup.host_memory", lambda: None)
+    make(batch_size=100_000_000)
 
 
 def test_memory_decides_the_micro_batch(run_folder, on_cpu):

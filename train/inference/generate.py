@@ -33,7 +33,7 @@ class Generation:
     Attributes:
         prompt: What it was given.
         text: All of it, as the tokenizer decodes it.
-        continuation: What is new, decoded by itself; of mask-predict the same as `text`.
+        continuation: The end of `text` that is new; of mask-predict all of it.
         tokens: How many are new, an end token not counted.
         is_ended: Whether the model ended the text by its end token.
         method: How it was made.
@@ -95,10 +95,13 @@ def _continue(
     added = found[len(ids) :].tolist()
     is_ended = added[-1] in ends
     kept = added[:-1] if is_ended else added
+    begin, whole, rest = (
+        loaded.tokenizer.decode(one, skip_special_tokens=False) for one in (ids, ids + kept, kept)
+    )
     return Generation(
         prompt=prompt,
-        text=loaded.tokenizer.decode(ids + kept, skip_special_tokens=False),
-        continuation=loaded.tokenizer.decode(kept, skip_special_tokens=False),
+        text=whole,
+        continuation=whole[len(begin) :] if whole.startswith(begin) else rest,
         tokens=len(kept),
         is_ended=is_ended,
         method=method,

@@ -25,6 +25,9 @@ RECENT_STEPS = 50
 """Steps whose mean the terminal shows."""
 WINDOW_SHARE = 20
 """Smoothing is over one so manieth of the run."""
+AT_THE_END = 6
+"""Steps more for each that is missing behind: the end of a line through n points is as uncertain as
+the mean of n / 4, so at the very end it takes 7 / 2 windows, and is as quiet as in the middle."""
 
 SHOW_AFTER = 2.0
 """Seconds of reading after which a bar appears."""
@@ -131,8 +134,9 @@ def smooth(curve: Curve) -> Floats:
 
     They are a twentieth of the run, as many before it as behind it, so that this is the centred
     mean. Near the start, where a curve is steepest, there are fewer on either side; near the end
-    there are fewer behind it alone. A straight line stays what it is: nothing lags. Each stretch
-    is smoothed by itself, so that a jump between two stays one.
+    there are fewer behind it and `AT_THE_END` more before it for each of those, or the last steps
+    alone would turn the line. A straight line stays what it is: nothing lags. Each stretch is
+    smoothed by itself, so that a jump between two stays one.
     """
     steps, means, counts = curve.steps, curve.means, curve.counts
     half = max(1, len(curve) // (2 * WINDOW_SHARE))
@@ -140,7 +144,9 @@ def smooth(curve: Curve) -> Floats:
     for stretch in curve.stretches:
         for place in range(stretch.start, stretch.stop):
             reach = min(place - stretch.start, half)
-            around = slice(place - reach, min(place + reach + 1, stretch.stop))
+            behind = min(reach, stretch.stop - 1 - place)
+            before = min(place - stretch.start, reach + AT_THE_END * (reach - behind))
+            around = slice(place - before, place + behind + 1)
             smoothed[place] = _fit(steps[around] - steps[place], means[around], counts[around])
     return smoothed
 

@@ -25,8 +25,8 @@ TITLES = {
 SMOOTHING = (
     "Lines are smoothed: a point is that of the straight line which fits the steps around it best, "
     "a twentieth of the run, as many before it as behind it where there are (a centred mean), and "
-    "fewer near the start. So no line lags. Where rows of another length begin, smoothing begins "
-    "anew, and a line may jump."
+    "fewer near the start; near the end more before it, as there are none behind. So no line lags. "
+    "Where rows of another length begin, smoothing begins anew, and a line may jump."
 )
 ALONE = (
     "Behind them, pale, are single steps, or where there are many the lowest and highest of a few. "

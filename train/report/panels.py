@@ -101,7 +101,7 @@ LEARNING = (
     Panel("replaced_token_auc", "replaced tokens: area under ROC", _constant(0.5), "chance"),
     *_order("sentence_order", "sentence order"),
     *_order("generator_sentence_order", "sentence order, by the generator"),
-    Panel("loss", "the sum of all losses, weighed"),
+    Panel("loss", "the sum of all losses, weighted"),
 )
 MACHINE = (
     Panel("learning_rate", "learning rate", is_exact=True),

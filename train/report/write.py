@@ -61,7 +61,7 @@ def describe(reported: ReportedRun, *, is_named: bool) -> str:
     of = f" of {config.steps}" if config.hours is None else f" in {in_time(3600 * config.hours)}"
     rows = [
         f"step {last['step']}{of}, {last.get('seconds', 0) / 60:.1f} minutes of training",
-        f"{_mean(reported, 'tokens_per_second'):,.0f} tokens per second, "
+        f"{_mean(reported, 'tokens_per_second'):,.0f} tokens per second in the last steps, "
         f"{100 * _mean(reported, 'data_wait'):.1f} % of the time waiting for data",
         f"{'':34}{'training':>10}{'held out':>10}",
     ]

@@ -217,7 +217,19 @@ def test_a_generation_tells_what_is_new(causal):
     assert made.is_ended == (new[-1] == END)
     kept = new[:-1] if made.is_ended else new
     assert made.tokens == len(kept)
-    assert made.continuation == causal.loaded.tokenizer.decode(kept)
+    assert made.continuation.strip() == causal.loaded.tokenizer.decode(kept)
+    assert made.text == "conder el" + made.continuation
+
+
+def test_a_word_that_a_continuation_goes_on_with_shows_no_mark_of_its_tokens(causal, monkeypatch):
+    piece = next(token for token in causal.loaded.tokenizer.get_vocab() if token.startswith("##"))
+    added = torch.tensor([causal.loaded.tokenizer.token_to_id(piece)])
+    monkeypatch.setattr(
+        "train.inference.generate.continue_text", lambda context, row, *_: torch.cat([row, added])
+    )
+    made = generate(causal.loaded, "Conder el", GenerateSettings(max_new_tokens=1))
+    assert made.continuation == piece.removeprefix("##")
+    assert made.text == f"conder el{made.continuation}"
 
 
 def test_a_text_that_ends_leaves_its_end_token_out(causal):

@@ -80,7 +80,8 @@ def test_a_run_that_has_not_ended_is_read_from_its_newest_checkpoint(
     vectors = [embed(one, [text]).vectors for one in (loaded, ended)]
     assert np.array_equal(*vectors)
     shutil.copytree(going_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
-    with pytest.raises(DataError, match=r"no whole checkpoint at .*: train on with `python cli.py"):
+    remedy = f"wait for the first one .* `python cli.py pretrain --resume --out {tmp_path}/run`"
+    with pytest.raises(DataError, match=f"no whole checkpoint at .*: {remedy}"):
         Loaded(tmp_path / "run", "cpu")
 
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from train.metrics import read_metrics
 from train.metrics_tail import read_tail
-from train.report.curves import MOST_BUCKETS, MOST_SCORED, Curve, Curves, read_curves, smooth
+from train.report.curves import (
+    AT_THE_END,
+    MOST_BUCKETS,
+    MOST_SCORED,
+    Curve,
+    Curves,
+    read_curves,
+    smooth,
+)
 
 
 def curve_of(values, steps=None):
@@ -49,9 +57,16 @@ def test_the_ends_of_a_smoothed_curve_are_those_of_lines_that_fit():
     assert found[0] == pytest.approx(values[0])
     assert found[3] == pytest.approx(values[:7].mean())
     for place in (395, 399):
-        steps = np.arange(place - half, min(place + half + 1, 400))
+        behind = 399 - place
+        steps = np.arange(place - half - AT_THE_END * (half - behind), 400)
         line = np.polyfit(steps, values[steps], 1)
         assert found[place] == pytest.approx(np.polyval(line, place))
+
+
+def test_the_end_of_a_smoothed_curve_is_as_quiet_as_its_middle():
+    noise = np.random.default_rng(2).normal(size=(400, 400))
+    smoothed = np.array([smooth(curve_of(values)) for values in noise])
+    assert smoothed[:, 390:].std() == pytest.approx(smoothed[:, 200:210].std(), rel=0.2)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 500, 5000])

@@ -127,7 +127,7 @@ def test_what_differs_is_short_and_as_a_person_writes_it(make_run):
 def test_a_loss_that_has_no_panel_is_shown_as_the_sum(make_run):
     alone = {"step": 1, "loss": 2.0, "another_loss": 2.0}
     made = write_report([make_run("run", [alone])])
-    assert titles(Reading(made.page.read_text())) == ["the sum of all losses, weighed"]
+    assert titles(Reading(made.page.read_text())) == ["the sum of all losses, weighted"]
     known = alone | {"masked_language_model_loss": 2.0}
     del known["another_loss"]
     assert titles(read(make_run("known", [known]))) == ["masked tokens: loss in nats"]
