@@ -21,6 +21,7 @@ except ModuleNotFoundError:
 
 from pipeline.commands import fetch, inspect, pack, tokenize, verify
 from pipeline.completion import completion
+from pipeline.console import as_typed
 from pipeline.interrupt import no_interrupt_in_imports
 from train.commands import export, import_model, pretrain
 from train.file_commands import embed, perplexity
@@ -74,7 +75,7 @@ class Boundary(click.Group):
             with no_interrupt_in_imports(), _ending_with_help(context):
                 return super().invoke(context)
         except DataError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(as_typed(str(error))) from error
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] in OURS:
                 raise
@@ -106,7 +107,7 @@ def _ending_with_help(context: click.Context) -> Iterator[None]:
         path = ["python cli.py", *([command] if command and command in main.commands else [])]
         problem = " ".join(error.format_message().split()).removesuffix(".")
         see = " See" if problem.endswith(("?", "?)")) else ": see"
-        raise click.UsageError(f"{problem}{see} `{' '.join(path)} --help`") from error
+        raise click.UsageError(as_typed(f"{problem}{see} `{' '.join(path)} --help`")) from error
 
 
 def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:

@@ -25,7 +25,15 @@ def show(outcome: "Outcome") -> None:
 
 def next_command(*words: str | Path) -> None:
     """Print the command to run next, as the last line."""
-    click.echo(f"next: python cli.py {shlex.join(map(str, words))}")
+    click.echo(as_typed(f"next: python cli.py {shlex.join(map(str, words))}"))
+
+
+def as_typed(text: str) -> str:
+    """Return a text with the commands in it as a person calls us: `hearth`, where it is installed.
+
+    So does a person who is not in this folder, where there is no cli.py.
+    """
+    return text.replace("python cli.py", "hearth") if Path(sys.argv[0]).stem == "hearth" else text
 
 
 def show_json(document: object, indent: int | None = 1) -> None:

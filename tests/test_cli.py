@@ -385,3 +385,19 @@ def test_a_python_without_the_packages_is_told_what_to_do(package, tmp_path):
         "run `source .venv/bin/activate`, or `pip install -e .`"
     )
     assert result.returncode == 1
+
+
+def test_commands_are_named_as_a_person_calls_us(text_folder, tokenizer_folder, tmp_path):
+    """In another folder there is no cli.py to run."""
+    installed = Path(sys.executable).with_name("hearth")
+    if not installed.is_file():
+        pytest.skip("hearth is not installed beside this Python")
+
+    def ask(*arguments):
+        command = [installed, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    made = ask("pack", "--text", text_folder, "--tokenizer", tokenizer_folder, "--max-length", "32")
+    assert made.stdout.splitlines()[-1].startswith("next: hearth pretrain ")
+    assert ask("verify", "x").stderr == "Error: no shards at x: run `hearth pack --out x` first\n"
+    assert ask("verify").stderr.splitlines()[-1].endswith("see `hearth verify --help`")

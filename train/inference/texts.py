@@ -26,7 +26,7 @@ def read_texts(path: Path) -> Iterator[str]:
 
     Args:
         path: A .jsonl or .parquet with texts in `text`, or any other file, or "-" for standard
-            input, with a text on each line.
+            input, with a text on each line that is not blank.
 
     Raises:
         DataError: The file is missing, broken, compressed or not UTF-8, or a text in it is empty.
@@ -81,7 +81,7 @@ def _raw_lines(path: Path) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    return (line.removesuffix("\n") for line in _raw_lines(path))
+    return (line.removesuffix("\n") for line in _raw_lines(path) if line.strip())
 
 
 def _json_lines(path: Path) -> Iterator[str]:

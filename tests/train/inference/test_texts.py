@@ -40,10 +40,17 @@ def test_the_texts_of_a_table_are_the_lines_of_a_whole(tmp_path):
         assert read_whole(tmp_path / name) == "one\ntwo"
 
 
+def test_a_blank_line_of_a_text_file_is_no_text(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n\n \nthree\n\n")
+    assert list(read_texts(tmp_path / "a.txt")) == ["one", "three"]
+    assert read_whole(tmp_path / "a.txt") == "one\n\n \nthree\n\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("a.txt", b"one\n\nthree\n", "text 2 of .*a.txt is empty"),
+        ("a.jsonl", b'{"text": "one"}\n{"text": " "}\n', "text 2 of .*a.jsonl is empty"),
+        ("a.txt", b" \n\n", "a.txt holds no text"),
         ("a.txt", b"", "a.txt holds no text"),
         ("a.txt", b"caf\xe9", "a.txt is not UTF-8"),
         ("a.jsonl", b'{"text": "one"}\nno\n', "a.jsonl, line 2 is not JSON"),
