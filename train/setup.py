@@ -143,8 +143,8 @@ def check_host(
             dtype=precision.dtype,
             device="cpu",
         )
-        some = min(rows, 8 * near)  # more take more
         checkpoints = execution.activation_checkpointing
+        some = min(rows, near * (8 if checkpoints else 2))  # more take more
         if predict_memory(training, some, some, checkpoints).total > memory.total:
             problem = f"{rows:,} rows of {stage.max_length} in a forward pass take more memory"
             there_is = f"the {in_units(memory.total)} that this machine has"
